@@ -1,0 +1,41 @@
+#pragma once
+/// Token ids as a 2-D array: a dataset, a minibatch and a probe are all one of these.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "susc/core/error.hpp"
+#include "susc/core/random.hpp"
+
+namespace susc {
+
+using token = std::int32_t;
+
+/// Token ids (sequences, length), row-major. An example is a token in its context: each sequence has length - 1 of
+/// them, the first token being given.
+struct token_batch {
+  std::vector<token> tokens;
+  std::size_t sequences = 0;
+  std::size_t length = 0;
+
+  std::span<token const> sequence(std::size_t i) const { return {tokens.data() + i * length, length}; }
+  /// Number of per-token losses, sequences * (length - 1).
+  std::size_t example_count() const { return length == 0 ? 0 : sequences * (length - 1); }
+  friend bool operator==(token_batch const&, token_batch const&) = default;
+};
+
+/// `size` sequences drawn uniformly with replacement. Throws if the dataset is empty.
+inline token_batch sample_sequences(token_batch const& dataset, std::size_t size, random::key key) {
+  require(dataset.sequences > 0, "cannot draw a minibatch from a dataset without sequences");
+  token_batch batch{{}, size, dataset.length};
+  batch.tokens.reserve(size * dataset.length);
+  random::stream stream(key);
+  for (std::size_t i = 0; i != size; ++i) {
+    auto const row = dataset.sequence(stream.below(dataset.sequences));
+    batch.tokens.insert(batch.tokens.end(), row.begin(), row.end());
+  }
+  return batch;
+}
+
+}  // namespace susc
