@@ -1,0 +1,258 @@
+#pragma once
+/// Files that are whole or absent: reading with the reason of a failure, atomic writing, and a folder of results that
+/// appears all at once. POSIX.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "susc/core/error.hpp"
+
+namespace susc {
+
+namespace detail {
+inline std::string os_reason(int code) {
+  return std::generic_category().message(code);
+}
+
+/// Owns a file descriptor.
+class descriptor {
+ public:
+  explicit descriptor(int value = -1) : value_(value) {}
+  descriptor(descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  descriptor& operator=(descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  int get() const { return value_; }
+  explicit operator bool() const { return value_ >= 0; }
+
+ private:
+  int value_;
+};
+
+/// Creates something under the first free name of BASE.partial-PID, BASE.partial-PID-1, ... and returns that name.
+/// `create(name)` returns whether it succeeded, with the reason in errno if not. Process ids come back (in a container
+/// they are nearly constant), so a killed run may have left the first name behind.
+template <class Create>
+std::filesystem::path create_partial(std::filesystem::path const& base, Create create) {
+  std::string const stem = base.string() + ".partial-" + std::to_string(::getpid());
+  for (unsigned n = 0;; ++n) {
+    std::string const name = n == 0 ? stem : stem + "-" + std::to_string(n);
+    if (create(name.c_str())) return name;
+    require(errno == EEXIST, "cannot create '", name, "': ", os_reason(errno));
+  }
+}
+
+/// Makes a file's content, or a folder's list of names, survive a power cut. Returns 0 or the reason.
+inline int synchronize(std::filesystem::path const& path) {
+  descriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file && ::fsync(file.get()) == 0 ? 0 : errno;
+}
+}  // namespace detail
+
+/// A regular file open for reading; several threads may read at once. If the file is replaced meanwhile, the old
+/// content is read to the end.
+class input_file {
+ public:
+  /// Throws susc::error if the file is missing, unreadable, or not a regular file.
+  explicit input_file(std::filesystem::path const& path)
+      : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    require(static_cast<bool>(file_), "file '", path_.string(), "': cannot open it: ", detail::os_reason(errno));
+    struct ::stat status {};
+    require(::fstat(file_.get(), &status) == 0, "file '", path_.string(), "': ", detail::os_reason(errno));
+    require(S_ISREG(status.st_mode), "file '", path_.string(), "': not a regular file");
+    size_ = static_cast<std::uint64_t>(status.st_size);
+  }
+
+  std::string path() const { return path_.string(); }
+  /// Bytes in the file when it was opened.
+  std::uint64_t size() const { return size_; }
+
+  /// Fills `out` with the bytes at [offset, offset + out.size()). Throws susc::error if there are fewer.
+  void read(std::uint64_t offset, std::span<std::byte> out) const {
+    while (!out.empty()) {
+      ::ssize_t const count = ::pread(file_.get(), out.data(), out.size(), static_cast<::off_t>(offset));
+      if (count < 0 && errno == EINTR) continue;
+      require(count >= 0, "file '", path_.string(), "': cannot read it: ", detail::os_reason(errno));
+      require(count > 0, "file '", path_.string(), "': ends at byte ", offset, ", wanted ", out.size(), " more");
+      offset += static_cast<std::uint64_t>(count);
+      out = out.subspan(static_cast<std::size_t>(count));
+    }
+  }
+
+ private:
+  std::filesystem::path path_;
+  detail::descriptor file_;
+  std::uint64_t size_ = 0;
+};
+
+/// The whole content of a regular file. Throws susc::error naming the file and the reason.
+inline std::string read_file(std::filesystem::path const& path) {
+  input_file const file(path);
+  std::string content(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(content)));
+  return content;
+}
+
+/// Calls `writer(std::ostream&)` on a temporary file beside `path`, then renames it to `path`: a reader, or a run cut
+/// short, sees the old file or the new one, never a part. A symbolic link at `path` is replaced, not followed.
+/// Throws susc::error naming the file and the reason, or what the writer throws; nothing is left behind then.
+template <std::invocable<std::ostream&> Writer>
+void write_file_atomically(std::filesystem::path const& path, Writer&& writer) {
+  auto const check = [&](bool ok, char const* action, int reason) {
+    require(ok, "file '", path.string(), "': cannot ", action, ": ", detail::os_reason(reason));
+  };
+  std::error_code ignored;
+  auto const status = std::filesystem::status(path, ignored);
+  // A rename would put a plain file in the place of /dev/null.
+  require(path.has_filename() && (!exists(status) || is_regular_file(status)), "file '", path.string(),
+          "': cannot write it: not the name of a regular file");
+
+  struct temporary {
+    std::filesystem::path name;
+    ~temporary() {
+      if (!name.empty()) ::unlink(name.c_str());
+    }
+  } partial;
+  detail::descriptor file;
+  try {
+    partial.name = detail::create_partial(path, [&](char const* name) {
+      file = detail::descriptor(::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      return static_cast<bool>(file);
+    });
+  } catch (error const& reason) {
+    fail("file '", path.string(), "': ", reason.what());
+  }
+  std::ofstream out(partial.name, std::ios::binary | std::ios::trunc);
+  check(out.is_open(), "open a temporary file beside it", errno);
+  errno = 0;
+  std::forward<Writer>(writer)(static_cast<std::ostream&>(out));
+  out.flush();
+  check(out.good(), "write it", errno == 0 ? EIO : errno);
+  out.close();
+  check(out.good(), "close it", errno == 0 ? EIO : errno);
+  check(::fsync(file.get()) == 0, "bring it to the disk", errno);
+  check(::rename(partial.name.c_str(), path.c_str()) == 0, "move it into place", errno);
+  partial.name.clear();
+  // Some file systems cannot synchronise a folder; the file is in place either way.
+  detail::synchronize(path.has_parent_path() ? path.parent_path() : ".");
+}
+
+/// A folder of results that appears whole or not at all: write the files under path(), then commit(). Destroyed without
+/// commit(), it leaves no trace. A killed process leaves a folder *.partial-PID, which is safe to delete.
+class staged_directory {
+ public:
+  /// Creates the staging folder at once, so that a long run does not find out at its end that it may not write: beside
+  /// `directory` if that does not exist yet (missing parents are made), inside it if it does, as it may be a mount
+  /// point, into which nothing can be renamed from outside. Throws susc::error naming the folder and the reason.
+  explicit staged_directory(std::filesystem::path const& directory) {
+    namespace fs = std::filesystem;
+    try {
+      require(!directory.empty(), "the name is empty");
+      target_ = fs::weakly_canonical(fs::absolute(directory));
+      if (!target_.has_filename()) target_ = target_.parent_path();
+      bool const present = fs::is_directory(target_);
+      require(present || !fs::exists(fs::symlink_status(target_)), "it exists and is not a folder");
+      if (!present) create_parents();
+      staging_ = detail::create_partial(present ? target_ / "" : target_,
+                                        [](char const* name) { return ::mkdir(name, 0777) == 0; });
+    } catch (std::exception const& reason) {
+      discard();
+      fail("output folder '", directory.string(), "': ", reason.what());
+    }
+  }
+  staged_directory(staged_directory const&) = delete;
+  staged_directory& operator=(staged_directory const&) = delete;
+  ~staged_directory() { discard(); }
+
+  /// Where to write; subfolders are allowed. Empty after commit().
+  std::filesystem::path const& path() const { return staging_; }
+
+  /// Moves everything written into the output folder: by one rename if the folder is new, else file by file over older
+  /// files of the same name, leaving others alone. Conflicts are looked for before anything moves. Throws susc::error
+  /// if it fails; what was not moved then stays in the staging folder, which the message names: it may be hours of
+  /// work.
+  void commit() {
+    namespace fs = std::filesystem;
+    require(!staging_.empty(), "output folder '", target_.string(), "': already committed");
+    try {
+      std::vector<fs::path> files, folders;
+      for (auto const& entry : fs::recursive_directory_iterator(staging_)) {
+        bool const folder = entry.is_directory() && !entry.is_symlink();
+        (folder ? folders : files).push_back(entry.path().lexically_relative(staging_));
+        int const reason = entry.is_symlink() ? 0 : detail::synchronize(entry.path());
+        require(folder || reason == 0, "cannot bring '", entry.path().string(),
+                "' to the disk: ", detail::os_reason(reason));
+      }
+      if (fs::exists(fs::symlink_status(target_)))
+        merge(files, folders);
+      else
+        fs::rename(staging_, target_);
+    } catch (std::exception const& reason) {
+      std::string const kept = std::exchange(staging_, {}).string();
+      created_.clear();
+      fail("output folder '", target_.string(), "': ", reason.what(), "; the results are kept in '", kept, "'");
+    }
+    std::error_code ignored;
+    fs::remove_all(std::exchange(staging_, {}), ignored);
+    created_.clear();
+    detail::synchronize(target_);
+    detail::synchronize(target_.parent_path());
+  }
+
+ private:
+  void create_parents() {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> missing;
+    for (fs::path p = target_.parent_path(); !fs::exists(fs::symlink_status(p)); p = p.parent_path())
+      missing.push_back(p);
+    for (auto p = missing.rbegin(); p != missing.rend(); ++p)
+      if (fs::create_directory(*p)) created_.push_back(*p);
+  }
+
+  void merge(std::vector<std::filesystem::path> const& files, std::vector<std::filesystem::path> const& folders) const {
+    namespace fs = std::filesystem;
+    for (fs::path const& f : folders) {
+      auto const there = fs::status(target_ / f);
+      require(!fs::exists(there) || fs::is_directory(there), "'", f.string(), "' exists there and is not a folder");
+    }
+    for (fs::path const& f : files) {
+      require(!fs::is_directory(target_ / f), "'", f.string(), "' exists there and is a folder");
+      fs::path const parent = (target_ / f).parent_path();
+      require(!fs::exists(parent) || ::access(parent.c_str(), W_OK | X_OK) == 0, "cannot write in '", parent.string(),
+              "': ", detail::os_reason(errno));
+    }
+    for (fs::path const& f : folders) fs::create_directory(target_ / f);
+    for (fs::path const& f : files) fs::rename(staging_ / f, target_ / f);
+  }
+
+  void discard() noexcept {
+    std::error_code ignored;
+    if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+    // `remove` leaves a folder alone that someone else has put a file into.
+    for (; !created_.empty(); created_.pop_back()) std::filesystem::remove(created_.back(), ignored);
+  }
+
+  std::filesystem::path target_;                ///< absolute, so that a change of the working folder does no harm
+  std::filesystem::path staging_;               ///< empty once committed
+  std::vector<std::filesystem::path> created_;  ///< parents made by the constructor, outermost first
+};
+
+}  // namespace susc
