@@ -1,0 +1,49 @@
+#include "susc/data/tokenizer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+namespace {
+struct no_text {
+  std::size_t vocabulary() const { return 1; }
+  susc::token bos() const { return 0; }
+  bool is_text(susc::token) const { return false; }
+};
+struct no_ids {
+  std::vector<susc::token> encode(std::string_view) const { return {}; }
+  std::string decode(std::span<susc::token const>) const { return {}; }
+  std::string piece(susc::token) const { return {}; }
+};
+}  // namespace
+
+static_assert(susc::Tokenizer<susc::byte_tokenizer>);
+static_assert(!susc::Tokenizer<no_text>);
+static_assert(!susc::Tokenizer<no_ids>);
+static_assert(!susc::Tokenizer<std::string>);
+
+TEST_CASE("byte_tokenizer: every byte comes back") {
+  susc::byte_tokenizer const bytes;
+  std::string all;
+  for (int i = 0; i != 256; ++i) all += static_cast<char>(i);
+  auto ids = bytes.encode(all);
+  CHECK(ids.front() == 0);
+  CHECK(ids.back() == 255);
+  ids.insert(ids.begin(), bytes.bos());
+  CHECK(bytes.decode(ids) == all);
+  CHECK(bytes.vocabulary() == 257);
+  CHECK(bytes.is_text(255));
+  CHECK(!bytes.is_text(bytes.bos()));
+}
+
+TEST_CASE("byte_tokenizer: pieces for display") {
+  susc::byte_tokenizer const bytes;
+  CHECK(bytes.piece('\n') == "\n");
+  CHECK(bytes.piece(' ') == " ");
+  CHECK(bytes.piece(0xE2) == "<0xE2>");
+  CHECK(bytes.piece(bytes.bos()) == "<s>");
+  CHECK_THROWS_AS(bytes.piece(257), susc::error);
+  CHECK_THROWS_AS(bytes.piece(-1), susc::error);
+  CHECK_THROWS_AS(bytes.decode(std::vector<susc::token>{257}), susc::error);
+}
