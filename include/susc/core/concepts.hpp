@@ -52,20 +52,18 @@ concept has_gradient = requires(M const& m, std::span<typename M::scalar const> 
 /// A loss over a flat weight vector w (parameter_count,). Semantics that no compiler checks: `losses` are per example,
 /// in nats; loss_and_gradient returns their mean over the batch and overwrites `gradient` with the gradient of that
 /// mean; same arguments, same bits; const members may be called from several threads at once.
+// clang-format off
 template <class M>
 concept Model =
-    (detail::has_model_types<M> || detail::because<"a Model needs `using scalar = float;` (or double) and a type "
-                                                   "`batch`">)&&(
-        detail::has_counts<M> ||
-        detail::because<
-            "a Model needs `std::size_t parameter_count() const` and `std::size_t example_count(batch const&) "
-            "const`">)&&(detail::has_losses<M> ||
-                         detail::because<
-                             "a Model needs `void losses(std::span<scalar const> w, batch const&, std::span<scalar> "
-                             "losses) const`">)&&(detail::has_gradient<M> ||
-                                                  detail::because<
-                                                      "a Model needs `scalar loss_and_gradient(std::span<scalar const> "
-                                                      "w, batch const&, std::span<scalar> gradient) const`">);
+    (detail::has_model_types<M> ||
+     detail::because<"a Model needs `using scalar = float;` (or double) and a type `batch`">) &&
+    (detail::has_counts<M> ||
+     detail::because<"a Model needs `std::size_t parameter_count() const` and `std::size_t example_count(batch const&) const`">) &&
+    (detail::has_losses<M> ||
+     detail::because<"a Model needs `void losses(std::span<scalar const> w, batch const&, std::span<scalar> losses) const`">) &&
+    (detail::has_gradient<M> ||
+     detail::because<"a Model needs `scalar loss_and_gradient(std::span<scalar const> w, batch const&, std::span<scalar> gradient) const`">);
+// clang-format on
 
 /// Names subsets of the weights.
 template <class M>

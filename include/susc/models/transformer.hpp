@@ -1,0 +1,271 @@
+#pragma once
+/// A small decoder-only transformer with a hand-written backward pass: losses, gradients, gradients of one component,
+/// and losses with everything upstream of a component frozen. Conventions and parameter names are TransformerLens's.
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "susc/core/aligned_vector.hpp"
+#include "susc/core/component.hpp"
+#include "susc/core/error.hpp"
+#include "susc/core/pool.hpp"
+#include "susc/data/token_batch.hpp"
+#include "susc/models/transformer_pass.hpp"
+
+namespace susc {
+
+/// A configuration known at compile time.
+template <transformer_config Config>
+struct fixed_config {
+  constexpr operator transformer_config() const { return Config; }
+};
+
+/// Satisfies Model, HasComponents, RestrictedModel and FreezableModel. An example is a token in its context; a sequence
+/// of `length` tokens feeds its first length - 1 and has length - 1 losses. Throws susc::error on a token id outside
+/// the vocabulary and on sequences longer than context + 1.
+template <std::floating_point T = float, class Config = transformer_config>
+class basic_transformer {
+ public:
+  using scalar = T;
+  using batch = token_batch;
+  using weights = std::span<T const>;
+
+  /// A batch with all that does not depend on one component computed: `residual` is the residual stream that enters the
+  /// start (with stage::heads: the layer's output without the component's heads), `normal` the normalised input of
+  /// those heads.
+  struct frozen {
+    token_batch tokens;
+    transformer_start start;
+    aligned_vector<T> residual, normal;  // (tokens, width)
+  };
+
+  explicit basic_transformer(Config config = {}) : config_(config) { check(this->config()); }
+
+  transformer_config config() const { return config_; }
+  transformer_layout layout() const { return {config_}; }
+  std::size_t parameter_count() const { return layout().size(); }
+  std::size_t example_count(token_batch const& b) const { return b.example_count(); }
+  std::vector<component> components() const { return transformer_components(layout()); }
+  std::vector<std::string> heads() const { return head_names(config()); }
+
+  /// losses (sequences * (length - 1),) in nats.
+  void losses(weights w, token_batch const& b, std::span<T> losses) const {
+    for_each_chunk(w, b, false, [&](transformer_pass<T> const& pass, std::size_t first) {
+      pass.embed(b.sequence(first).data());
+      pass.layers_from(0);
+      pass.losses(losses.data() + first * pass.positions);
+    });
+  }
+
+  T loss_and_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
+    return gradient_of(w, b, full_component(parameter_count()), gradient);
+  }
+
+  /// gradient (c.size(),). Computes no gradient but the component's and goes back no further than its lowest layer.
+  T loss_and_gradient(weights w, token_batch const& b, component const& c, std::span<T> gradient) const {
+    return gradients_.borrow([&](aligned_vector<T>& whole) {
+      whole.resize(parameter_count());
+      T const loss = gradient_of(w, b, c, whole);
+      c.gather(std::span<T const>(whole), gradient);
+      return loss;
+    });
+  }
+
+  frozen freeze(weights w, component const& c, token_batch const& b) const {
+    frozen result{b, transformer_start::of({layout(), c}), {}, {}};
+    auto const& start = result.start;
+    using stage = transformer_start::stage;
+    if (start.at == stage::tokens) return result;
+    std::size_t const width = config().width;
+    result.residual.resize(b.example_count() * width);
+    if (start.at == stage::heads) result.normal.resize(b.example_count() * width);
+    for_each_chunk(w, b, false, [&](transformer_pass<T> const& pass, std::size_t first) {
+      std::size_t const offset = first * pass.positions * width, count = pass.n() * width;
+      pass.embed(b.sequence(first).data());
+      for (std::size_t l = 0; l != start.layer; ++l) {
+        pass.attention(l);
+        pass.mlp(l);
+      }
+      std::size_t stage_index = start.layer * pass.stages_per_layer();
+      if (start.at == stage::mlp) {
+        pass.attention(start.layer);
+        ++stage_index;
+      }
+      T* const stream = pass.stream(stage_index);
+      if (start.at == stage::heads) {
+        pass.normalise_attention(start.layer);
+        T* const normal = pass.activations(start.layer).normal.data();
+        std::copy_n(normal, count, result.normal.data() + offset);
+        pass.attend(start.layer, normal, 0, config().heads);
+        if (config().biases) pass.add_row(stream, w.data() + layout().output_bias(start.layer).begin);
+        for (std::size_t h = 0; h != config().heads; ++h)
+          if (std::find(start.heads.begin(), start.heads.end(), h) == start.heads.end())
+            pass.add_heads(start.layer, h, 1, stream);
+      }
+      std::copy_n(stream, count, result.residual.data() + offset);
+    });
+    return result;
+  }
+
+  /// Losses at a w that differs from the frozen one in the frozen component only.
+  void losses(weights w, frozen const& f, std::span<T> losses) const {
+    using stage = transformer_start::stage;
+    if (f.start.at == stage::tokens) return this->losses(w, f.tokens, losses);
+    for_each_chunk(w, f.tokens, false, [&](transformer_pass<T> const& pass, std::size_t first) {
+      std::size_t const width = config().width, offset = first * pass.positions * width;
+      std::size_t const l = f.start.layer, stage_index = l * pass.stages_per_layer();
+      auto const resume = [&](std::size_t at) {
+        std::copy_n(f.residual.data() + offset, pass.n() * width, pass.stream(at));
+      };
+      if (f.start.at == stage::heads) {
+        resume(stage_index + 1);
+        for (std::size_t const h : f.start.heads) {
+          pass.attend(l, f.normal.data() + offset, h, 1);
+          pass.add_heads(l, h, 1, pass.stream(stage_index + 1));
+        }
+      } else {
+        resume(f.start.at == stage::mlp ? stage_index + 1 : stage_index);
+        if (f.start.at == stage::attention) pass.attention(l);
+      }
+      if (f.start.at != stage::final) {
+        pass.mlp(l);
+        pass.layers_from(l + 1);
+      }
+      pass.losses(losses.data() + first * pass.positions);
+    });
+  }
+
+  /// Calls f(layer, head, sequence, pattern) with each head's attention probabilities, pattern (positions, positions)
+  /// row-major, rows queries.
+  template <class F>
+  void for_each_attention_pattern(weights w, token_batch const& b, F f) const {
+    std::vector<T> pattern;
+    for_each_chunk(w, b, true, [&](transformer_pass<T> const& pass, std::size_t first) {
+      pass.embed(b.sequence(first).data());
+      pass.layers_from(0);
+      std::size_t const t = pass.positions, k = pass.k(), columns = 3 * config().heads * k;
+      pattern.resize(t * t);
+      for (std::size_t l = 0; l != config().layers; ++l)
+        for (std::size_t h = 0; h != config().heads; ++h)
+          for (std::size_t s = 0; s != pass.sequences; ++s) {
+            auto const& a = pass.activations(l);
+            T const* const q = a.qkv.data() + s * t * columns + 3 * h * k;
+            for (std::size_t i = 0; i != t; ++i)
+              for (std::size_t j = 0; j != t; ++j) {
+                T score = 0;
+                for (std::size_t d = 0; d != k; ++d) score += q[i * columns + d] * q[j * columns + k + d];
+                score /= std::sqrt(static_cast<T>(k));
+                pattern[i * t + j] = j > i ? T(0) : std::exp(score - a.log_sum[h * pass.n() + s * t + i]);
+              }
+            f(l, h, first + s, std::span<T const>(pattern));
+          }
+    });
+  }
+
+ private:
+  /// Tokens worked on at a time: activations of a chunk stay in the caches, and memory does not grow with the batch.
+  static constexpr std::size_t chunk_tokens = 512;
+
+  void check_batch(token_batch const& b) const {
+    require(b.length >= 2, "sequences of ", b.length, " tokens: at least 2 are needed, to predict the second");
+    require(b.length <= config().context + 1, "sequences of ", b.length, " tokens, the model's context allows ",
+            config().context + 1, " (", config().context, " inputs and the last target)");
+    for (std::size_t i = 0; i != b.tokens.size(); ++i)
+      require(b.tokens[i] >= 0 && static_cast<std::size_t>(b.tokens[i]) < config().vocabulary, "token id ", b.tokens[i],
+              " at sequence ", i / b.length, ", position ", i % b.length, ": the vocabulary has ", config().vocabulary);
+  }
+
+  template <class F>
+  void for_each_chunk(weights w, token_batch const& b, bool keep, F f) const {
+    check_batch(b);
+    workspaces_.borrow([&](transformer_workspace<T>& space) {
+      std::size_t const positions = b.length - 1;
+      std::size_t const most = std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / positions));
+      space.prepare(layout(), w, most * positions, keep);
+      for (std::size_t first = 0; first < b.sequences; first += most) {
+        transformer_pass<T> const pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep};
+        for (std::size_t s = 0; s != pass.sequences; ++s)
+          std::copy_n(b.sequence(first + s).data() + 1, positions, space.targets.data() + s * positions);
+        f(pass, first);
+      }
+    });
+  }
+
+  /// The gradient of the parts that c touches, in `whole` (parameter_count,); the rest of it is left undefined.
+  T gradient_of(weights w, token_batch const& b, component const& c, std::span<T> whole) const {
+    transformer_plan const plan(layout(), c);
+    T const weight = 1 / static_cast<T>(b.example_count());
+    double sum = 0;
+    for_each_chunk(w, b, true, [&](transformer_pass<T> const& pass, std::size_t first) {
+      auto& space = pass.space;
+      if (first == 0) clear(plan, whole, space);
+      token const* const tokens = b.sequence(first).data();
+      pass.embed(tokens);
+      pass.layers_from(0);
+      pass.backward(plan, weight, whole, space.losses.data());
+      if (plan.embedding || plan.positions) pass.embed_backward(plan, tokens, whole);
+      for (std::size_t t = 0; t != pass.n(); ++t) sum += static_cast<double>(space.losses[t]);
+      if (first + pass.sequences == b.sequences) unpack(plan, whole, space);
+    });
+    return static_cast<T>(sum / static_cast<double>(b.example_count()));
+  }
+
+  /// Zeroes what the backward pass adds to.
+  void clear(transformer_plan const& plan, std::span<T> whole, transformer_workspace<T>& space) const {
+    transformer_layout const where = layout();
+    auto const zero = [&](bool needed, index_range r) {
+      if (needed) std::fill_n(whole.begin() + static_cast<std::ptrdiff_t>(r.begin), r.size(), T(0));
+    };
+    zero(plan.embedding, where.embedding());
+    zero(plan.positions, where.positions());
+    zero(plan.final_norm, where.final_norm());
+    zero(plan.unembedding, where.unembedding());
+    zero(plan.unembedding_bias, where.unembedding_bias());
+    if (where.config.tied && plan.unembedding)
+      space.unembedding_gradient.assign(where.config.width * where.config.vocabulary, T(0));
+    space.gradients.resize(where.config.layers);
+    for (std::size_t l = 0; l != where.config.layers; ++l) {
+      auto const& part = plan.layers[l];
+      zero(part.attention_norm, where.attention_norm(l));
+      zero(part.output_bias, where.output_bias(l));
+      zero(part.mlp_norm, where.mlp_norm(l));
+      zero(part.mlp_in, where.mlp_in(l));
+      zero(part.mlp_out, where.mlp_out(l));
+      if (!part.any_head()) continue;
+      auto& heads = space.gradients[l];
+      heads.resize(where.config);
+      for (auto* piece : {&heads.qkv, &heads.qkv_bias, &heads.out}) std::fill(piece->begin(), piece->end(), T(0));
+    }
+  }
+
+  /// Copies the packed gradients of heads, and of a tied unembedding, to their place.
+  void unpack(transformer_plan const& plan, std::span<T> whole, transformer_workspace<T>& space) const {
+    transformer_layout const where = layout();
+    for (std::size_t l = 0; l != where.config.layers; ++l)
+      for (std::size_t h = 0; h != where.config.heads; ++h)
+        if (plan.layers[l].heads[h])
+          space.gradients[l].for_each_piece(where, l, h, [&](std::size_t flat, T const* packed, std::size_t count) {
+            std::copy_n(packed, count, whole.data() + flat);
+          });
+    if (!where.config.tied || !plan.unembedding) return;
+    std::size_t const vocabulary = where.config.vocabulary, width = where.config.width;
+    for (std::size_t v = 0; v != vocabulary; ++v)
+      for (std::size_t d = 0; d != width; ++d) whole[v * width + d] += space.unembedding_gradient[d * vocabulary + v];
+  }
+
+  mutable pool<transformer_workspace<T>> workspaces_;
+  mutable pool<aligned_vector<T>> gradients_;
+  [[no_unique_address]] Config config_;
+};
+
+/// Experiments configured at compile time.
+template <transformer_config Config, std::floating_point T = float>
+using transformer = basic_transformer<T, fixed_config<Config>>;
+
+/// Weights loaded from a file, extents at run time: the same code.
+using dynamic_transformer = basic_transformer<>;
+
+}  // namespace susc

@@ -1,0 +1,42 @@
+#pragma once
+/// The shape of a decoder-only transformer: usable at compile time (a template argument) and at run time.
+#include <cstddef>
+
+#include "susc/core/error.hpp"
+
+namespace susc {
+
+/// gelu is the exact one (erf), gelu_new the tanh approximation: TransformerLens's names.
+enum class activation_function { gelu, gelu_new, relu };
+
+/// Pre-LayerNorm decoder with learned positions; layer = attention, then an MLP if mlp_width > 0.
+struct transformer_config {
+  std::size_t vocabulary = 0;
+  std::size_t context = 0;  ///< longest input in tokens
+  std::size_t width = 0;    ///< of the residual stream
+  std::size_t layers = 0;
+  std::size_t heads = 0;       ///< a layer
+  std::size_t head_width = 0;  ///< 0: width / heads
+  std::size_t mlp_width = 0;   ///< 0: attention only
+  activation_function activation = activation_function::gelu;
+  bool biases = true;  ///< of Q, K, V, O, the MLP and the unembedding; LayerNorm always has its own
+  bool tied = false;   ///< the unembedding is the transposed embedding
+
+  constexpr std::size_t width_of_head() const { return head_width != 0 ? head_width : width / heads; }
+  friend constexpr bool operator==(transformer_config const&, transformer_config const&) = default;
+};
+
+/// Throws susc::error naming the first field that makes no transformer.
+inline void check(transformer_config const& c) {
+  auto const positive = [](std::size_t value, char const* field) {
+    require(value > 0, "transformer_config: ", field, " is 0, must be at least 1");
+  };
+  positive(c.vocabulary, "vocabulary");
+  positive(c.context, "context");
+  positive(c.width, "width");
+  positive(c.heads, "heads");
+  require(c.head_width != 0 || c.width % c.heads == 0, "transformer_config: width ", c.width,
+          " is not a multiple of heads ", c.heads, "; set head_width");
+}
+
+}  // namespace susc

@@ -1,0 +1,286 @@
+#pragma once
+/// Forward and backward pass of a transformer over one chunk of sequences, with activations in a workspace.
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+#include "susc/kernels/activation.hpp"
+#include "susc/kernels/gemm.hpp"
+#include "susc/kernels/layer_norm.hpp"
+#include "susc/models/transformer_plan.hpp"
+#include "susc/models/transformer_workspace.hpp"
+
+namespace susc {
+
+/// n = sequences * positions tokens; targets are in the workspace.
+template <class T>
+struct transformer_pass {
+  transformer_layout layout;
+  std::span<T const> w;
+  transformer_workspace<T>& space;
+  std::size_t sequences;
+  std::size_t positions;
+  bool keep;  ///< keep every layer's activations, for `backward`
+
+  using matrix = kernels::matrix<T>;
+  using constant = kernels::matrix<T const>;
+
+  transformer_config const& c() const { return layout.config; }
+  std::size_t n() const { return sequences * positions; }
+  std::size_t k() const { return c().width_of_head(); }
+  std::size_t stages_per_layer() const { return c().mlp_width == 0 ? 1 : 2; }
+  std::size_t final_stage() const { return c().layers * stages_per_layer(); }
+  T* stream(std::size_t stage) const { return space.streams[keep ? stage : stage % 2].data(); }
+  layer_activations<T>& activations(std::size_t l) const { return space.layers[keep ? l : 0]; }
+  T const* bias_after(std::size_t offset) const { return c().biases ? w.data() + offset : nullptr; }
+
+  /// Residual stream before the first layer. `tokens` (sequences, positions + 1).
+  void embed(token const* tokens) const {
+    T* row = stream(0);
+    T const* const position = w.data() + layout.positions().begin;
+    for (std::size_t s = 0; s != sequences; ++s)
+      for (std::size_t t = 0; t != positions; ++t, row += c().width) {
+        T const* const embedding = w.data() + static_cast<std::size_t>(tokens[s * (positions + 1) + t]) * c().width;
+        for (std::size_t d = 0; d != c().width; ++d) row[d] = embedding[d] + position[t * c().width + d];
+      }
+  }
+
+  /// The layer's normalised input, (n, width).
+  void normalise_attention(std::size_t l) const {
+    auto& a = activations(l);
+    T const* const gain = w.data() + layout.attention_norm(l).begin;
+    kernels::layer_norm(a.normal.data(), a.attention_mean.data(), a.attention_rstd.data(),
+                        stream(l * stages_per_layer()), gain, gain + c().width, n(), c().width);
+  }
+
+  /// Queries, keys and values of heads [first, first + count) from `normal`, then their attention into z.
+  void attend(std::size_t l, T const* normal, std::size_t first, std::size_t count) const {
+    auto& a = activations(l);
+    auto& packed = space.weights[l];
+    std::size_t const columns = 3 * c().heads * k();
+    kernels::multiply<T>(matrix{a.qkv.data() + 3 * first * k(), n(), 3 * count * k(), columns},
+                         constant{normal, n(), c().width},
+                         constant{packed.qkv.data() + 3 * first * k(), c().width, 3 * count * k(), columns});
+    if (c().biases)
+      for (std::size_t t = 0; t != n(); ++t)
+        for (std::size_t i = 3 * first * k(); i != 3 * (first + count) * k(); ++i)
+          a.qkv[t * columns + i] += packed.qkv_bias[i];
+    for (std::size_t h = first; h != first + count; ++h)
+      for (std::size_t s = 0; s != sequences; ++s) {
+        T const* const q = a.qkv.data() + s * positions * columns + 3 * h * k();
+        kernels::causal_attention(a.z.data() + s * positions * c().heads * k() + h * k(), c().heads * k(),
+                                  a.log_sum.data() + h * n() + s * positions, q, columns, q + k(), columns, q + 2 * k(),
+                                  columns, positions, k(), space.attention);
+      }
+  }
+
+  /// Adds what heads [first, first + count) write to the residual stream.
+  void add_heads(std::size_t l, std::size_t first, std::size_t count, T* out) const {
+    kernels::multiply<T>(
+        matrix{out, n(), c().width}, constant{activations(l).z.data() + first * k(), n(), count * k(), c().heads * k()},
+        constant{space.weights[l].out.data() + first * k() * c().width, count * k(), c().width}, kernels::output::add);
+  }
+
+  void add_row(T* to, T const* row) const {
+    for (std::size_t t = 0; t != n(); ++t)
+      for (std::size_t d = 0; d != c().width; ++d) to[t * c().width + d] += row[d];
+  }
+
+  void attention(std::size_t l) const {
+    normalise_attention(l);
+    attend(l, activations(l).normal.data(), 0, c().heads);
+    std::size_t const stage = l * stages_per_layer();
+    std::copy_n(stream(stage), n() * c().width, stream(stage + 1));
+    if (c().biases) add_row(stream(stage + 1), w.data() + layout.output_bias(l).begin);
+    add_heads(l, 0, c().heads, stream(stage + 1));
+  }
+
+  template <class F>
+  void with_activation(F f) const {
+    switch (c().activation) {
+      case activation_function::gelu:
+        return f(kernels::gelu{});
+      case activation_function::gelu_new:
+        return f(kernels::gelu_new{});
+      case activation_function::relu:
+        return f(kernels::relu{});
+    }
+  }
+
+  void mlp(std::size_t l) const {
+    if (c().mlp_width == 0) return;
+    auto& a = activations(l);
+    std::size_t const stage = 2 * l + 1, width = c().width, wide = c().mlp_width;
+    T const* const gain = w.data() + layout.mlp_norm(l).begin;
+    kernels::layer_norm(a.mlp_normal.data(), a.mlp_mean.data(), a.mlp_rstd.data(), stream(stage), gain, gain + width,
+                        n(), width);
+    T const* const in = w.data() + layout.mlp_in(l).begin;
+    T const* const out = w.data() + layout.mlp_out(l).begin;
+    kernels::multiply<T>(matrix{a.hidden_input.data(), n(), wide}, constant{a.mlp_normal.data(), n(), width},
+                         constant{in, width, wide});
+    if (c().biases)
+      for (std::size_t t = 0; t != n(); ++t)
+        for (std::size_t i = 0; i != wide; ++i) a.hidden_input[t * wide + i] += in[width * wide + i];
+    with_activation([&]<class A>(A) { kernels::activate<A>(a.hidden.data(), a.hidden_input.data(), n() * wide); });
+    std::copy_n(stream(stage), n() * width, stream(stage + 1));
+    if (c().biases) add_row(stream(stage + 1), out + wide * width);
+    kernels::multiply<T>(matrix{stream(stage + 1), n(), width}, constant{a.hidden.data(), n(), wide},
+                         constant{out, wide, width}, kernels::output::add);
+  }
+
+  /// Layers [first, layers) on the stream before them.
+  void layers_from(std::size_t first) const {
+    for (std::size_t l = first; l != c().layers; ++l) {
+      attention(l);
+      mlp(l);
+    }
+  }
+
+  void normalise_final() const {
+    T const* const gain = w.data() + layout.final_norm().begin;
+    kernels::layer_norm(space.final_normal.data(), space.final_mean.data(), space.final_rstd.data(),
+                        stream(final_stage()), gain, gain + c().width, n(), c().width);
+  }
+  constant unembedding() const {
+    return {c().tied ? space.unembedding.data() : w.data() + layout.unembedding().begin, c().width, c().vocabulary};
+  }
+
+  /// Per-token losses (n,) from the final stream.
+  void losses(T* to) const {
+    normalise_final();
+    kernels::cross_entropy<T>(to, constant{space.final_normal.data(), n(), c().width}, unembedding(),
+                              bias_after(layout.unembedding_bias().begin), space.targets.data(), space.logits.data());
+  }
+
+  /// Per-token losses (n,), and `weight` times the gradient of their sum added to `gradient` and to space.gradients for
+  /// what `plan` needs, no further back than its lowest part. Needs the activations of a forward pass with `keep`.
+  void backward(transformer_plan const& plan, T weight, std::span<T> gradient, T* losses) const {
+    std::size_t const width = c().width;
+    T* const g = gradient.data();
+    normalise_final();
+    T* dw = nullptr;
+    if (plan.unembedding) dw = c().tied ? space.unembedding_gradient.data() : g + layout.unembedding().begin;
+    kernels::cross_entropy_gradient<T>(
+        losses, space.d_normal.data(), dw, plan.unembedding_bias ? g + layout.unembedding_bias().begin : nullptr,
+        weight, constant{space.final_normal.data(), n(), width}, unembedding(),
+        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.logits.data());
+    if (!plan.final_norm && !plan.before(c().layers)) return;
+    std::fill_n(space.d_stream.begin(), n() * width, T(0));
+    std::size_t const norm = layout.final_norm().begin;
+    kernels::layer_norm_backward(space.d_stream.data(), plan.final_norm ? g + norm : nullptr, g + norm + width,
+                                 space.d_normal.data(), stream(final_stage()), space.final_mean.data(),
+                                 space.final_rstd.data(), w.data() + norm, n(), width);
+    for (std::size_t l = c().layers; l-- != 0;) {
+      if (!plan.before_mlp(l) && !plan.layers[l].mlp()) return;
+      if (c().mlp_width != 0) mlp_backward(plan, l, g);
+      if (!plan.before_mlp(l)) return;
+      attention_backward(plan, l, g);
+    }
+  }
+
+  /// The gradients of embedding and positions, after `backward`. `tokens` (sequences, positions + 1).
+  void embed_backward(transformer_plan const& plan, token const* tokens, std::span<T> gradient) const {
+    T const* row = space.d_stream.data();
+    T* const position = gradient.data() + layout.positions().begin;
+    for (std::size_t s = 0; s != sequences; ++s)
+      for (std::size_t t = 0; t != positions; ++t, row += c().width) {
+        T* const embedding = gradient.data() + static_cast<std::size_t>(tokens[s * (positions + 1) + t]) * c().width;
+        for (std::size_t d = 0; plan.embedding && d != c().width; ++d) embedding[d] += row[d];
+        for (std::size_t d = 0; plan.positions && d != c().width; ++d) position[t * c().width + d] += row[d];
+      }
+  }
+
+ private:
+  /// to[i] += Σ_t rows[t,i].
+  static void add_column_sums(T* to, T const* rows, std::size_t count, std::size_t columns) {
+    for (std::size_t t = 0; t != count; ++t)
+      for (std::size_t i = 0; i != columns; ++i) to[i] += rows[t * columns + i];
+  }
+
+  void mlp_backward(transformer_plan const& plan, std::size_t l, T* g) const {
+    auto const& part = plan.layers[l];
+    bool const further = plan.before_mlp(l) || part.mlp_norm;
+    if (!further && !part.mlp()) return;
+    auto& a = activations(l);
+    std::size_t const width = c().width, wide = c().mlp_width;
+    std::size_t const in = layout.mlp_in(l).begin, out = layout.mlp_out(l).begin;
+    if (part.mlp_out) {
+      kernels::transposed_multiply<T>(matrix{g + out, wide, width}, constant{a.hidden.data(), n(), wide},
+                                      constant{space.d_stream.data(), n(), width}, kernels::output::add);
+      if (c().biases) add_column_sums(g + out + wide * width, space.d_stream.data(), n(), width);
+    }
+    if (!further && !part.mlp_in) return;
+    kernels::multiply_transposed<T>(matrix{space.d_hidden.data(), n(), wide},
+                                    constant{space.d_stream.data(), n(), width}, constant{w.data() + out, wide, width});
+    with_activation(
+        [&]<class A>(A) { kernels::activate_backward<A>(space.d_hidden.data(), a.hidden_input.data(), n() * wide); });
+    if (part.mlp_in) {
+      kernels::transposed_multiply<T>(matrix{g + in, width, wide}, constant{a.mlp_normal.data(), n(), width},
+                                      constant{space.d_hidden.data(), n(), wide}, kernels::output::add);
+      if (c().biases) add_column_sums(g + in + width * wide, space.d_hidden.data(), n(), wide);
+    }
+    if (!further) return;
+    kernels::multiply_transposed<T>(matrix{space.d_normal.data(), n(), width},
+                                    constant{space.d_hidden.data(), n(), wide}, constant{w.data() + in, width, wide});
+    std::size_t const norm = layout.mlp_norm(l).begin;
+    kernels::layer_norm_backward(space.d_stream.data(), part.mlp_norm ? g + norm : nullptr, g + norm + width,
+                                 space.d_normal.data(), stream(2 * l + 1), a.mlp_mean.data(), a.mlp_rstd.data(),
+                                 w.data() + norm, n(), width);
+  }
+
+  void attention_backward(transformer_plan const& plan, std::size_t l, T* g) const {
+    auto const& part = plan.layers[l];
+    auto& a = activations(l);
+    std::size_t const width = c().width, all = c().heads * k();
+    bool const further = plan.before(l) || part.attention_norm;
+    if (part.output_bias && c().biases)
+      add_column_sums(g + layout.output_bias(l).begin, space.d_stream.data(), n(), width);
+    if (further || part.every_head()) {
+      heads_backward(l, 0, c().heads, part.any_head());
+    } else {
+      for (std::size_t h = 0; h != c().heads; ++h)
+        if (part.heads[h]) heads_backward(l, h, 1, true);
+    }
+    if (!further) return;
+    kernels::multiply_transposed<T>(matrix{space.d_normal.data(), n(), width},
+                                    constant{space.d_qkv.data(), n(), 3 * all},
+                                    constant{space.weights[l].qkv.data(), width, 3 * all});
+    std::size_t const norm = layout.attention_norm(l).begin;
+    kernels::layer_norm_backward(space.d_stream.data(), part.attention_norm ? g + norm : nullptr, g + norm + width,
+                                 space.d_normal.data(), stream(l * stages_per_layer()), a.attention_mean.data(),
+                                 a.attention_rstd.data(), w.data() + norm, n(), width);
+  }
+
+  /// From d_stream to d_qkv of heads [first, first + count); their weight gradients into space.gradients if asked.
+  void heads_backward(std::size_t l, std::size_t first, std::size_t count, bool weights) const {
+    auto& a = activations(l);
+    auto& packed = space.weights[l];
+    std::size_t const width = c().width, all = c().heads * k(), from = first * k(), size = count * k();
+    constant const d_stream{space.d_stream.data(), n(), width};
+    kernels::multiply_transposed<T>(matrix{space.d_z.data() + from, n(), size, all}, d_stream,
+                                    constant{packed.out.data() + from * width, size, width});
+    for (std::size_t h = first; h != first + count; ++h)
+      for (std::size_t s = 0; s != sequences; ++s) {
+        std::size_t const row = s * positions;
+        T const* const q = a.qkv.data() + row * 3 * all + 3 * h * k();
+        T* const dq = space.d_qkv.data() + row * 3 * all + 3 * h * k();
+        kernels::causal_attention_backward(
+            dq, 3 * all, dq + k(), 3 * all, dq + 2 * k(), 3 * all, space.d_z.data() + row * all + h * k(), all,
+            a.z.data() + row * all + h * k(), all, a.log_sum.data() + h * n() + row, q, 3 * all, q + k(), 3 * all,
+            q + 2 * k(), 3 * all, positions, k(), space.attention);
+      }
+    if (!weights) return;
+    auto& gradients = space.gradients[l];
+    kernels::transposed_multiply<T>(matrix{gradients.out.data() + from * width, size, width},
+                                    constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
+    kernels::transposed_multiply<T>(
+        matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all}, constant{a.normal.data(), n(), width},
+        constant{space.d_qkv.data() + 3 * from, n(), 3 * size, 3 * all}, kernels::output::add);
+    if (c().biases)
+      for (std::size_t t = 0; t != n(); ++t)
+        for (std::size_t i = 3 * from; i != 3 * (from + size); ++i)
+          gradients.qkv_bias[i] += space.d_qkv[t * 3 * all + i];
+  }
+};
+
+}  // namespace susc

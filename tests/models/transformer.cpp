@@ -1,0 +1,200 @@
+#include "susc/models/transformer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace {
+
+using susc::activation_function;
+using susc::transformer_config;
+
+std::vector<double> random_weights(std::size_t count, std::uint64_t seed) {
+  susc::random::stream stream({seed});
+  std::vector<double> w(count);
+  for (double& x : w) x = 0.3 * stream.normal();
+  return w;
+}
+
+susc::token_batch random_tokens(std::size_t vocabulary, std::size_t sequences, std::size_t length, std::uint64_t seed) {
+  susc::random::stream stream({seed});
+  susc::token_batch batch{{}, sequences, length};
+  for (std::size_t i = 0; i != sequences * length; ++i)
+    batch.tokens.push_back(static_cast<susc::token>(stream.below(vocabulary)));
+  return batch;
+}
+
+std::vector<std::pair<std::string, transformer_config>> configurations() {
+  transformer_config const plain{.vocabulary = 11, .context = 7, .width = 8, .layers = 2, .heads = 2};
+  auto with = [&](auto change) {
+    transformer_config c = plain;
+    change(c);
+    return c;
+  };
+  return {{"attention only", plain},
+          {"mlp gelu, odd head width", with([](auto& c) { c.head_width = 3, c.mlp_width = 12; })},
+          {"mlp gelu_new, tied",
+           with([](auto& c) { c.mlp_width = 9, c.tied = true, c.activation = activation_function::gelu_new; })},
+          {"mlp relu, no biases",
+           with([](auto& c) { c.mlp_width = 16, c.biases = false, c.activation = activation_function::relu; })},
+          {"tied, no biases, one layer", with([](auto& c) { c.tied = true, c.biases = false, c.layers = 1; })},
+          {"no layers", with([](auto& c) { c.layers = 0; })},
+          {"context beyond one block of queries", with([](auto& c) { c.context = 70; })}};
+}
+
+double mean_loss(susc::basic_transformer<double> const& model, std::vector<double> const& w,
+                 susc::token_batch const& batch) {
+  std::vector<double> losses(batch.example_count());
+  model.losses(w, batch, losses);
+  double sum = 0;
+  for (double const l : losses) sum += l;
+  return sum / static_cast<double>(losses.size());
+}
+
+double largest_difference(std::vector<double> const& a, std::vector<double> const& b) {
+  double largest = 0;
+  for (std::size_t i = 0; i != a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("transformer: analytic gradients agree with central differences on every parameter block") {
+  for (auto const& [name, config] : configurations()) {
+    CAPTURE(name);
+    susc::basic_transformer<double> const model(config);
+    auto w = random_weights(model.parameter_count(), 1);
+    auto const batch = random_tokens(config.vocabulary, 3, config.context + 1, 2);
+    std::vector<double> gradient(w.size());
+    double const loss = model.loss_and_gradient(w, batch, gradient);
+    CHECK(loss == doctest::Approx(mean_loss(model, w, batch)).epsilon(1e-13));
+    for (susc::component const& block : model.components()) {
+      if (block.name() == "full") continue;
+      CAPTURE(block.name());
+      // Relative to the block's largest gradient: five-point central differences at h have error h^4.
+      double scale = 0, error = 0;
+      for (susc::index_range const r : block.ranges())
+        for (std::size_t i = r.begin; i < r.end; i += 1 + block.size() / 60) {
+          double const h = config.activation == activation_function::relu ? 1e-5 : 1e-3, kept = w[i];  // kinks
+          auto at = [&](double shift) {
+            w[i] = kept + shift;
+            return mean_loss(model, w, batch);
+          };
+          double const slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
+          w[i] = kept;
+          scale = std::max(scale, std::abs(gradient[i]));
+          error = std::max(error, std::abs(gradient[i] - slope));
+        }
+      CHECK(scale > 1e-6);
+      CHECK(error < 1e-7 * scale);
+    }
+  }
+}
+
+TEST_CASE("transformer: a component's gradient is the full gradient restricted to it") {
+  for (auto const& [name, config] : configurations()) {
+    CAPTURE(name);
+    susc::basic_transformer<double> const model(config);
+    auto const w = random_weights(model.parameter_count(), 3);
+    auto const batch = random_tokens(config.vocabulary, 2, config.context, 4);
+    std::vector<double> full(w.size());
+    double const loss = model.loss_and_gradient(w, batch, full);
+    auto components = model.components();
+    if (config.layers == 2) {
+      components.push_back(susc::find_component(model.components(), "l0h1+l1h0"));
+      components.push_back(susc::find_component(model.components(), "l1h1+unembed"));
+      components.push_back(
+          {"part of a head", {{model.layout().head(1, 1).begin + 3, model.layout().head(1, 1).end - 5}}});
+    }
+    for (auto const& c : components) {
+      CAPTURE(c.name());
+      std::vector<double> restricted(c.size(), 1e300), expected(c.size());
+      CHECK(model.loss_and_gradient(w, batch, c, restricted) == doctest::Approx(loss).epsilon(1e-14));
+      c.gather<double>(full, expected);
+      CHECK(largest_difference(restricted, expected) < 1e-13);
+    }
+  }
+}
+
+TEST_CASE("transformer: frozen losses are the plain losses at any w that differs in the component only") {
+  for (auto const& [name, config] : configurations()) {
+    CAPTURE(name);
+    susc::basic_transformer<double> const model(config);
+    auto const w = random_weights(model.parameter_count(), 5);
+    auto const other = random_weights(model.parameter_count(), 6);
+    auto const batch = random_tokens(config.vocabulary, 9, config.context + 1, 7);
+    auto components = model.components();
+    if (config.layers == 2) components.push_back(susc::find_component(model.components(), "l0h1+l1h0"));
+    for (auto const& c : components) {
+      CAPTURE(c.name());
+      auto const frozen = model.freeze(w, c, batch);
+      auto moved = w;
+      std::vector<double> v(c.size());
+      c.gather<double>(other, v);
+      c.scatter<double>(v, moved);
+      std::vector<double> plain(batch.example_count()), resumed(batch.example_count()), before(batch.example_count());
+      model.losses(moved, batch, plain);
+      model.losses(moved, frozen, resumed);
+      model.losses(w, batch, before);
+      CHECK(largest_difference(plain, resumed) < 1e-12);
+      CHECK(largest_difference(plain, before) > 1e-4);
+    }
+  }
+}
+
+TEST_CASE("transformer: compile-time and run-time configurations are the same model, and chunks change nothing") {
+  constexpr transformer_config config{.vocabulary = 50, .context = 32, .width = 16, .layers = 2, .heads = 4};
+  susc::transformer<config, double> const fixed;
+  susc::basic_transformer<double> const dynamic(config);
+  REQUIRE(fixed.parameter_count() == dynamic.parameter_count());
+  auto const w = random_weights(fixed.parameter_count(), 8);
+  auto const batch = random_tokens(50, 40, 33, 9);  // 1280 tokens: three chunks
+  std::vector<double> a(w.size()), b(w.size());
+  CHECK(fixed.loss_and_gradient(w, batch, a) == dynamic.loss_and_gradient(w, batch, b));
+  CHECK(a == b);
+  std::vector<double> mean(w.size()), one(w.size());
+  for (std::size_t s = 0; s != batch.sequences; ++s) {
+    auto const row = batch.sequence(s);
+    fixed.loss_and_gradient(w, {{row.begin(), row.end()}, 1, batch.length}, one);
+    for (std::size_t i = 0; i != w.size(); ++i) mean[i] += one[i] / static_cast<double>(batch.sequences);
+  }
+  CHECK(largest_difference(a, mean) < 1e-14);
+}
+
+TEST_CASE("transformer: attention patterns are causal probabilities") {
+  transformer_config const config{.vocabulary = 11, .context = 40, .width = 8, .layers = 2, .heads = 2};
+  susc::basic_transformer<double> const model(config);
+  auto const w = random_weights(model.parameter_count(), 10);
+  std::size_t seen = 0;
+  model.for_each_attention_pattern(w, random_tokens(11, 2, 41, 11), [&](auto, auto, auto, std::span<double const> p) {
+    ++seen;
+    for (std::size_t i = 0; i != 40; ++i) {
+      double sum = 0;
+      for (std::size_t j = 0; j != 40; ++j) {
+        CHECK((j > i ? p[i * 40 + j] == 0 : p[i * 40 + j] > 0));
+        sum += p[i * 40 + j];
+      }
+      CHECK(sum == doctest::Approx(1).epsilon(1e-12));
+    }
+  });
+  CHECK(seen == 8);
+}
+
+TEST_CASE("transformer: bad input is refused with what is wrong") {
+  transformer_config const config{.vocabulary = 11, .context = 7, .width = 8, .layers = 2, .heads = 2};
+  susc::dynamic_transformer const model(config);
+  std::vector<float> const w(model.parameter_count());
+  std::vector<float> losses(100);
+  CHECK_THROWS_WITH_AS(model.losses(w, susc::token_batch{{1, 11}, 1, 2}, losses),
+                       "token id 11 at sequence 0, position 1: the vocabulary has 11", susc::error);
+  CHECK_THROWS_AS(model.losses(w, susc::token_batch{{1, -1}, 1, 2}, losses), susc::error);
+  CHECK_THROWS_AS(model.losses(w, random_tokens(11, 1, 9, 1), losses), susc::error);
+  CHECK_THROWS_AS(model.losses(w, susc::token_batch{{1}, 1, 1}, losses), susc::error);
+  CHECK_THROWS_WITH_AS(susc::find_component(model.components(), "l1h7"),
+                       doctest::Contains("unknown component 'l1h7'; nearest valid names: l1h0, l1h1"), susc::error);
+  CHECK_THROWS_AS(susc::dynamic_transformer({.vocabulary = 11, .context = 7, .width = 9, .layers = 2, .heads = 2}),
+                  susc::error);
+}
