@@ -28,7 +28,7 @@ std::string header(std::string const& descr, std::string const& shape_literal) {
 }
 template <class T>
 std::string npy_of(std::string const& descr, std::vector<T> const& values) {
-  return npy(header(descr, "(" + std::to_string(values.size()) + ",)"), bytes_of(values));
+  return npy(header(descr, susc::shape_text(shape{values.size()})), bytes_of(values));
 }
 
 template <class Source>
@@ -136,7 +136,9 @@ TEST_CASE("npy: headers that other writers may produce") {
 TEST_CASE("npy: files that are wrong are refused, saying what is and what should be") {
   std::string const good = header("<f4", "(2, 3)"), data(24, 'x');
   std::string const order = "'fortran_order': False", descr = "'descr': '<f4'", extents = "'shape': (2, 3)";
-  auto const dictionary = [&](std::string const& fields) { return npy("{" + fields + "}\n", data); };
+  auto const dictionary = [&](std::string const& fields) {
+    return npy(susc::detail::concatenate("{", fields, "}\n"), data);
+  };
   auto const shaped = [&](std::string const& literal) { return npy(header("<f4", literal), data); };
   auto const typed = [&](std::string const& type) { return npy(header(type, "(2, 3)"), data); };
   std::string const one = ", ", two = std::string("(") + "18446744073709551615, 2)";

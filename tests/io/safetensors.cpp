@@ -14,6 +14,7 @@
 namespace {
 using shape = std::vector<std::size_t>;
 using names = std::vector<std::string>;
+using susc::detail::concatenate;
 
 /// A file around a header's text; `length` overrides the length written before it.
 std::string safetensors(std::string const& header, std::string const& data, std::uint64_t length = 0) {
@@ -21,10 +22,11 @@ std::string safetensors(std::string const& header, std::string const& data, std:
 }
 std::string entry(std::string const& name, std::string const& dtype, std::string const& extents,
                   std::string const& offsets) {
-  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + extents + ",\"data_offsets\":" + offsets + "}";
+  return concatenate("\"", name, "\":{\"dtype\":\"", dtype, "\",\"shape\":", extents, ",\"data_offsets\":", offsets,
+                     "}");
 }
 std::string one_tensor(std::string const& dtype, std::string const& extents, std::string const& data) {
-  return safetensors("{" + entry("w", dtype, extents, "[0," + std::to_string(data.size()) + "]") + "}", data);
+  return safetensors(concatenate("{", entry("w", dtype, extents, concatenate("[0,", data.size(), "]")), "}"), data);
 }
 template <class T>
 std::vector<T> read(susc::safetensors_file const& file, std::string const& name) {
@@ -58,8 +60,8 @@ TEST_CASE("safetensors: the bytes written are those of the format and do not dep
   temporary_folder const folder;
   std::vector<float> const f{1, 2, 3}, g{4};
   std::vector<double> const d{5};
-  std::string header = "{" + entry("d", "F64", "[]", "[0,8]") + "," + entry("f", "F32", "[3]", "[8,20]") + "," +
-                       entry("g", "F32", "[1,1]", "[20,24]") + "}";
+  std::string header = concatenate("{", entry("d", "F64", "[]", "[0,8]"), ",", entry("f", "F32", "[3]", "[8,20]"), ",",
+                                   entry("g", "F32", "[1,1]", "[20,24]"), "}");
   header.append((8 - header.size() % 8) % 8, ' ');
   std::string const expected = safetensors(header, bytes_of(d) + bytes_of(f) + bytes_of(g));
   susc::write_safetensors(folder.path / "x", {{"f", {3}, f}, {"g", {1, 1}, g}, {"d", {}, d}});
@@ -91,22 +93,13 @@ TEST_CASE("safetensors: files that other writers may produce") {
   SUBCASE("types that are not read stand beside types that are") {
     std::string header = "{";
     std::uint64_t position = 0;
-    for (auto const& [dtype, size] : std::vector<std::pair<std::string, std::uint64_t>>{{"I64", 8},
-                                                                                        {"U64", 8},
-                                                                                        {"F32", 4},
-                                                                                        {"I32", 4},
-                                                                                        {"U32", 4},
-                                                                                        {"I16", 2},
-                                                                                        {"U16", 2},
-                                                                                        {"I8", 1},
-                                                                                        {"U8", 1},
-                                                                                        {"BOOL", 1},
-                                                                                        {"F8_E4M3", 1},
-                                                                                        {"F8_E5M2", 1}}) {
-      header +=
-          entry(dtype, dtype, "[2]", "[" + std::to_string(position) + "," + std::to_string(position + 2 * size) + "]") +
-          ",";
-      position += 2 * size;
+    std::pair<char const*, std::uint64_t> const types[]{{"I64", 8}, {"U64", 8},  {"F32", 4},     {"I32", 4},
+                                                        {"U32", 4}, {"I16", 2},  {"U16", 2},     {"I8", 1},
+                                                        {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+    for (auto const& [dtype, size] : types) {
+      std::uint64_t const end = position + 2 * size;
+      header += concatenate(entry(dtype, dtype, "[2]", concatenate("[", position, ",", end, "]")), ",");
+      position = end;
     }
     header.back() = '}';
     susc::safetensors_file const file(folder.file("x", safetensors(header, std::string(position, '\0'))));
@@ -116,10 +109,10 @@ TEST_CASE("safetensors: files that other writers may produce") {
     check_words(error_message([&] { read<float>(file, "I64"); }), {"x'", "tensor 'I64'", "dtype I64", "wanted F64"});
   }
   SUBCASE("data in another order than the header, and an empty tensor between") {
-    susc::safetensors_file const file(
-        folder.file("x", safetensors("{" + entry("a", "F32", "[1]", "[4,8]") + "," + entry("e", "F32", "[0]", "[4,4]") +
-                                         "," + entry("b", "F32", "[1]", "[0,4]") + "}",
-                                     bytes_of<float>({1, 2}))));
+    std::string const header =
+        concatenate("{", entry("a", "F32", "[1]", "[4,8]"), ",", entry("e", "F32", "[0]", "[4,4]"), ",",
+                    entry("b", "F32", "[1]", "[0,4]"), "}");
+    susc::safetensors_file const file(folder.file("x", safetensors(header, bytes_of<float>({1, 2}))));
     CHECK(read<float>(file, "a") == std::vector<float>{2});
     CHECK(read<float>(file, "b") == std::vector<float>{1});
     CHECK(read<float>(file, "e").empty());
@@ -128,12 +121,12 @@ TEST_CASE("safetensors: files that other writers may produce") {
 
 TEST_CASE("safetensors: files that are wrong are refused when opened, saying what is and what should be") {
   std::string const data(8, 'x');
-  auto const table = [&](std::string const& fields) { return safetensors("{" + fields + "}", data); };
+  auto const table = [&](std::string const& fields) { return safetensors(concatenate("{", fields, "}"), data); };
   auto const tensor = [&](std::string const& fields) { return table("\"w\":{" + fields + "}"); };
   auto const shaped = [&](std::string const& extents) { return table(entry("w", "F32", extents, "[0,8]")); };
   auto const placed = [&](std::string const& offsets) { return table(entry("w", "F32", "[2]", offsets)); };
   auto const pair = [&](std::string const& first, std::string const& second) {
-    return table(entry("v", "F32", "[1]", first) + "," + entry("w", "F32", "[1]", second));
+    return table(concatenate(entry("v", "F32", "[1]", first), ",", entry("w", "F32", "[1]", second)));
   };
   std::string const dtype = "\"dtype\":\"F32\"", extents = "\"shape\":[2]", offsets = "\"data_offsets\":[0,8]";
   struct {
@@ -154,8 +147,10 @@ TEST_CASE("safetensors: files that are wrong are refused when opened, saying wha
       {"JSON cut short", safetensors("{\"w\":", data), {"not valid JSON"}},
       {"JSON twice", safetensors("{}{}", data), {"not valid JSON"}},
       {"not UTF-8", safetensors("{\"\xFF\":1}", data), {"not valid JSON"}},
-      {"deep nesting", safetensors("{\"w\":" + std::string(100'000, '['), data), {"nested too deeply"}},
-      {"a tensor twice", pair("[0,4]", "[4,8]").replace(8 + 2, 1, "w"), {"key 'w' appears twice"}},
+      {"deep nesting", safetensors(concatenate("{\"w\":", std::string(100'000, '[')), data), {"nested too deeply"}},
+      {"a tensor twice",
+       table(concatenate(entry("w", "F32", "[1]", "[0,4]"), ",", entry("w", "F32", "[1]", "[4,8]"))),
+       {"key 'w' appears twice"}},
       {"a field twice", tensor(dtype + "," + dtype + "," + extents + "," + offsets), {"'dtype' appears twice"}},
       {"metadata twice", table("\"__metadata__\":{},\"__metadata__\":{}"), {"'__metadata__' appears twice"}},
       {"metadata that is no table", table("\"__metadata__\":\"x\""), {"'__metadata__'", "object of strings"}},
@@ -187,10 +182,10 @@ TEST_CASE("safetensors: files that are wrong are refused when opened, saying wha
       {"overlap", pair("[0,4]", "[0,4]"), {"tensor 'w'", "byte 0", "overlaps", "ends at 4"}},
       {"overlap in part", pair("[0,4]", "[2,6]"), {"tensor 'w'", "byte 2", "overlaps"}},
       {"an empty tensor inside another",
-       table(entry("e", "F32", "[0]", "[4,4]") + "," + entry("w", "F32", "[2]", "[0,8]")),
+       table(concatenate(entry("e", "F32", "[0]", "[4,4]"), ",", entry("w", "F32", "[2]", "[0,8]"))),
        {"tensor 'e'", "overlaps"}},
       {"a hole between",
-       table(entry("v", "U8", "[1]", "[0,1]") + "," + entry("w", "F32", "[1]", "[4,8]")),
+       table(concatenate(entry("v", "U8", "[1]", "[0,1]"), ",", entry("w", "F32", "[1]", "[4,8]"))),
        {"tensor 'w'", "byte 4", "hole of 3 bytes"}},
       {"a hole at the beginning",
        table(entry("w", "F32", "[1]", "[4,8]")),

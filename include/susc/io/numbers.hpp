@@ -53,7 +53,7 @@ inline std::optional<std::uint64_t> element_count(std::span<std::size_t const> s
 /// Extents or an index as Python writes them: "()", "(3,)", "(2, 3)".
 inline std::string shape_text(std::span<std::size_t const> shape) {
   std::string text = "(";
-  for (std::size_t i = 0; i != shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  for (std::size_t i = 0; i != shape.size(); ++i) text.append(i == 0 ? "" : ", ").append(std::to_string(shape[i]));
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
