@@ -1,0 +1,9 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs the quick tests. The slow ones: meson test -C build --suite slow
+set -eu
+cd "$(dirname "$0")/.."
+
+scripts/install_dependencies.sh
+[ -f build/build.ninja ] || meson setup build
+meson compile -C build
+meson test -C build --no-rebuild --print-errorlogs

@@ -1,0 +1,23 @@
+// Components must be susc::component, not bare names.
+// expect: HasComponents
+#include <string>
+#include <vector>
+
+#include "susc/core/concepts.hpp"
+
+struct model {
+#ifdef SUSC_FAIL
+  std::vector<std::string> components() const {
+    return {};
+  }
+#else
+  std::vector<susc::component> components() const {
+    return {};
+  }
+#endif
+};
+
+void use(susc::HasComponents auto const&);
+void test() {
+  use(model{});
+}

@@ -1,0 +1,29 @@
+// A model that counts its weights in int.
+// expect: a Model needs `std::size_t parameter_count() const` and `std::size_t example_count(batch const&) const`
+#include <cstddef>
+#include <span>
+
+#include "susc/core/concepts.hpp"
+
+struct model {
+  using scalar = float;
+  using batch = int;
+#ifdef SUSC_FAIL
+  int parameter_count() const {
+    return 1;
+  }
+#else
+  std::size_t parameter_count() const {
+    return 1;
+  }
+#endif
+  std::size_t example_count(batch const&) const {
+    return 1;
+  }
+  void losses(std::span<float const>, batch const&, std::span<float>) const {}
+  float loss_and_gradient(std::span<float const>, batch const&, std::span<float>) const {
+    return 0;
+  }
+};
+
+auto const components = susc::components_of(model{});

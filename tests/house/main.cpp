@@ -1,0 +1,2 @@
+// Linked with one translation unit a header: a function that lacks `inline` would be defined twice.
+int main() {}

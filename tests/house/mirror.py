@@ -1,0 +1,28 @@
+"""tests/ mirrors include/susc/: every header has a test file that includes it, and the build knows every test file.
+
+Usage: mirror.py FOLDER/NAME.cpp...   (the test files that the build compiles)
+"""
+import pathlib
+import sys
+
+OPTIONAL = {"data/sentencepiece.cpp"}  # built where the dependency is found
+UNTESTED = {"susc.hpp"}  # the umbrella: linked twice by tests/house instead
+
+root = pathlib.Path(__file__).resolve().parents[2]
+built = set(sys.argv[1:])
+wrong = []
+for header in sorted((root / "include/susc").rglob("*.hpp")):
+    name = header.relative_to(root / "include/susc").as_posix()
+    if name in UNTESTED:
+        continue
+    test = root / "tests" / name.replace(".hpp", ".cpp")
+    if not test.exists():
+        wrong.append(f"include/susc/{name} has no tests/{name.replace('.hpp', '.cpp')}")
+    elif f'#include "susc/{name}"' not in test.read_text():
+        wrong.append(f"{test.relative_to(root)} does not include susc/{name}")
+for folder in sorted(p for p in (root / "include/susc").iterdir() if p.is_dir()):
+    for test in sorted((root / "tests" / folder.name).glob("*.cpp")):
+        name = f"{folder.name}/{test.name}"
+        if name not in built | OPTIONAL:
+            wrong.append(f"tests/{name} is not built: add it to tests/meson.build")
+sys.exit("\n".join(wrong) or 0)
