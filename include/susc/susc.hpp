@@ -31,4 +31,8 @@
 #include "susc/models/transformer_pass.hpp"
 #include "susc/models/transformer_plan.hpp"
 #include "susc/models/transformer_workspace.hpp"
+#include "susc/report/html.hpp"
+#include "susc/report/page.hpp"
+#include "susc/report/page_script.hpp"
+#include "susc/report/progress.hpp"
 #include "susc/response/diagnostics.hpp"

@@ -1,0 +1,73 @@
+#pragma once
+/// Streaming first and second moments of an observable φ with many loss shifts Δ_j: centred (Welford), mergeable
+/// (Chan), of size O(number of shifts), whatever the number of draws.
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "susc/core/component.hpp"
+#include "susc/core/error.hpp"
+
+namespace susc {
+
+struct moments {
+  double count = 0;                ///< draws
+  double mean_observable = 0;      ///< E[φ]
+  std::vector<double> mean_shift;  ///< E[Δ_j]
+  std::vector<double> comoment;    ///< Σ (φ - E φ)(Δ_j - E Δ_j)
+
+  explicit moments(std::size_t shifts = 0) : mean_shift(shifts), comoment(shifts) {}
+
+  void add(double observable, std::span<double const> shifts) {
+    count += 1;
+    double const from_old_mean = observable - mean_observable;
+    mean_observable += from_old_mean / count;
+    for (std::size_t j = 0; j != shifts.size(); ++j) {
+      mean_shift[j] += (shifts[j] - mean_shift[j]) / count;
+      comoment[j] += from_old_mean * (shifts[j] - mean_shift[j]);
+    }
+  }
+
+  /// As if the other's draws had been added: exact up to rounding, in any order.
+  void merge(moments const& other) {
+    if (other.count == 0) return;
+    require(mean_shift.size() == other.mean_shift.size(), "moments of ", mean_shift.size(),
+            " shifts cannot take in moments of ", other.mean_shift.size());
+    double const total = count + other.count, weight = other.count / total;
+    double const observable_gap = other.mean_observable - mean_observable;
+    for (std::size_t j = 0; j != mean_shift.size(); ++j) {
+      double const gap = other.mean_shift[j] - mean_shift[j];
+      comoment[j] += other.comoment[j] + observable_gap * gap * count * weight;
+      mean_shift[j] += gap * weight;
+    }
+    mean_observable += observable_gap * weight;
+    count = total;
+  }
+
+  /// Moments of the mean of the shifts of each group: exact, since all is linear in the shifts.
+  moments grouped(std::span<index_range const> groups) const {
+    moments result(groups.size());
+    result.count = count;
+    result.mean_observable = mean_observable;
+    for (std::size_t g = 0; g != groups.size(); ++g) {
+      for (std::size_t j = groups[g].begin; j != groups[g].end; ++j) {
+        result.mean_shift[g] += mean_shift[j];
+        result.comoment[g] += comoment[j];
+      }
+      result.mean_shift[g] /= static_cast<double>(groups[g].size());
+      result.comoment[g] /= static_cast<double>(groups[g].size());
+    }
+    return result;
+  }
+};
+
+/// Splits a chain's draws into batches of consecutive draws, about √draws each and at least `least` in all chains
+/// together, for batch means and the jackknife.
+inline std::size_t batches_per_chain(std::size_t draws, std::size_t chains, std::size_t least = 8) {
+  std::size_t length = 1;
+  while ((length + 1) * (length + 1) <= draws) ++length;
+  std::size_t const wanted = (least + chains - 1) / chains;
+  return std::min(draws, std::max(draws / length, wanted));
+}
+
+}  // namespace susc

@@ -1,0 +1,237 @@
+#include "susc/response/estimate.hpp"
+
+#include <doctest/doctest.h>
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "susc/models/quadratic.hpp"
+
+namespace {
+
+using matrix = Eigen::MatrixXd;
+using vector = Eigen::VectorXd;
+
+// A Gaussian oracle: L has curvature A; two probes have constants, slopes and curvatures of their own.
+struct gaussian {
+  static constexpr int dimension = 4;
+  matrix a{{2, .3, .2, 0}, {.3, 1, 0, .4}, {.2, 0, .5, .1}, {0, .4, .1, 1.5}};
+  matrix b[2]{matrix{{1, .5, 0, .1}, {.5, .2, .3, 0}, {0, .3, 2, .2}, {.1, 0, .2, -.5}},
+              matrix{{-.5, 0, .1, .2}, {0, 1.5, 0, 0}, {.1, 0, .3, .6}, {.2, 0, .6, 1}}};
+  vector slope[2]{vector{{.1, -.05, .02, 0}}, vector{{0, .03, .1, -.02}}};
+  std::vector<double> center{.3, -.2, 1, 0};
+  susc::component part{"part", {{1, 3}}};
+
+  // Example 0 is the data distribution; example 1 + p has the loss L + ΔL of probe p.
+  susc::quadratic<double> model() const {
+    auto row_major = [](matrix const& m) { return std::vector<double>(m.data(), m.data() + m.size()); };  // symmetric
+    std::vector<susc::quadratic<double>::example> examples{{5, std::vector<double>(dimension), row_major(a)}};
+    for (int p = 0; p != 2; ++p)
+      examples.push_back({7.0 + p, {slope[p].data(), slope[p].data() + dimension}, row_major(a + b[p])});
+    return susc::quadratic<double>(center, examples, {part});
+  }
+
+  static matrix block(matrix const& m, bool restricted) { return restricted ? matrix(m.block(1, 1, 2, 2)) : m; }
+
+  /// Stationary covariance of SGLD with exact gradients at this step size (an AR(1) process).
+  matrix covariance(susc::posterior_settings const& p, double step_size, bool restricted) const {
+    matrix const curvature = block(a, restricted);
+    matrix const one = matrix::Identity(curvature.rows(), curvature.cols());
+    matrix const m = p.n_beta * curvature + p.localization * one;
+    return m.inverse() * (one - step_size / 4 * m).inverse();
+  }
+};
+
+auto const full_batch = [](std::size_t, susc::random::key) { return std::vector<std::size_t>{0}; };
+
+}  // namespace
+
+TEST_CASE("susceptibilities of a Gaussian are exact at finite step size, in both centrings") {
+  gaussian const g;
+  auto const model = g.model();
+  susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
+  std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}, {"both", {1, 2}}};
+  susc::posterior_settings const target{.n_beta = 3, .localization = 1};
+  susc::susceptibility_options<> options{.components = {"part", "full"},
+                                         .posterior = target,
+                                         .sampler = {.step_size = .15},
+                                         .chains = 4,
+                                         .draws = 60'000,
+                                         .burn_in = 100,
+                                         .thinning = 2,
+                                         .batch_size = 1,
+                                         .seed = 3};
+  options.all_weights = {target, options.sampler};
+  auto const result = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::threads{2});
+
+  matrix const s_full = g.covariance(target, .15, false), s = g.covariance(target, .15, true);
+  matrix const a = gaussian::block(g.a, true);
+  double const phi = (a * s).trace() / 2;
+  auto const exact = [&](int p, susc::centring how) {
+    matrix const b = gaussian::block(g.b[p], true);
+    double const covariance = (a * s * b * s).trace() / 2;
+    if (how == susc::centring::restricted) return -covariance;
+    return -(covariance + phi * ((b * s).trace() - (g.b[p] * s_full).trace()) / 2);
+  };
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    CAPTURE(static_cast<int>(how));
+    auto const chi = result.response_matrix(how);
+    for (int p = 0; p != 2; ++p) {
+      CAPTURE(p);
+      double const covariance = (g.a * s_full * g.b[p] * s_full).trace() / 2;
+      CHECK(std::abs(chi.value(p, 0) - exact(p, how)) < 5 * chi.error(p, 0));
+      CHECK(std::abs(chi.value(p, 1) + covariance) < 5 * chi.error(p, 1));
+      // Mutants that this catches: noise scaled by 1.02 (8 % of χ), nβ missing, n_beta/2, sign.
+      CHECK(chi.error(p, 0) < .02 * std::abs(exact(p, how)));
+      CHECK(chi.error(p, 1) < .02 * covariance);
+    }
+    CHECK(chi.value(2, 0) == doctest::Approx((chi.value(0, 0) + chi.value(1, 0)) / 2).epsilon(1e-12));
+    // Rows per example: the third probe's are those of the first two again.
+    auto const each = result.example_susceptibilities(how);
+    CHECK(each.value.shape(0) == 4);
+    CHECK(each.value(2, 0) == doctest::Approx(chi.value(0, 0)).epsilon(1e-12));
+    CHECK(each.value(3, 0) == doctest::Approx(chi.value(1, 0)).epsilon(1e-12));
+  }
+  auto const diagnostics = result.diagnostics();
+  CHECK(std::abs(diagnostics[0].observable.value - phi) < 5 * diagnostics[0].observable.error);
+  CHECK(std::abs(diagnostics[0].learning_coefficient.value - 3 * phi) < 5 * diagnostics[0].learning_coefficient.error);
+  double const llc = 3 * (g.a * s_full).trace() / 2;
+  CHECK(std::abs(diagnostics[1].learning_coefficient.value - llc) < 5 * diagnostics[1].learning_coefficient.error);
+  CHECK(diagnostics[1].learning_coefficient.error < .02 * llc);
+  CHECK(diagnostics[0].r_hat < 1.01);
+  CHECK(result.warnings().empty());
+}
+
+TEST_CASE("susceptibilities: same bits for any executor; constants and order change nothing") {
+  gaussian const g;
+  auto const model = g.model();
+  susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
+  std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}};
+  susc::susceptibility_options<> const options{
+      .components = {"part"}, .posterior = {.n_beta = 3, .localization = 1}, .sampler = {.step_size = .1}, .draws = 50};
+  auto const one = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::sequential{});
+  auto const two = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::threads{2});
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    CHECK(one.example_susceptibilities(how).value == two.example_susceptibilities(how).value);
+    CHECK(one.example_susceptibilities(how).error == two.example_susceptibilities(how).error);
+  }
+  // The probes' constants (2 and 3 nats above L at w*) cancel in both centrings: b = -a cancels all that is left.
+  auto const alone = susc::estimate_susceptibilities(
+      model, g.center, data, std::vector<susc::probe<std::vector<std::size_t>>>{{"itself", {0}}}, options);
+  for (auto const how : {susc::centring::full, susc::centring::restricted})
+    CHECK(std::abs(alone.response_matrix(how).value(0, 0)) < 1e-15);
+}
+
+namespace {
+// Any function of the weights, and shifts that are no example's loss.
+struct first_weight_squared {
+  double value(auto const& at) const { return at.weights()[1] * at.weights()[1]; }
+};
+struct two_weights {
+  std::size_t count(auto const&) const { return 2; }
+  void loss_shifts(auto const& at, std::span<double> shifts) const {
+    shifts[0] = 100 + at.weights()[1] * at.weights()[1];
+    shifts[1] = at.weights()[2];
+  }
+};
+}  // namespace
+
+TEST_CASE("user-defined observable and perturbation go through the same path") {
+  gaussian g;
+  g.center = {0, 0, 0, 0};
+  auto const model = g.model();
+  susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
+  susc::posterior_settings const target{.n_beta = 3, .localization = 1};
+  susc::susceptibility_options<> const options{.components = {"part"},
+                                               .posterior = target,
+                                               .sampler = {.step_size = .15},
+                                               .draws = 60'000,
+                                               .burn_in = 100,
+                                               .batch_size = 1};
+  auto const result = susc::estimate_susceptibilities(model, g.center, data, {}, options, susc::threads{},
+                                                      first_weight_squared{}, two_weights{});
+  auto const chi = result.response_matrix(susc::centring::restricted);
+  REQUIRE(chi.value.shape(0) == 2);
+  double const variance = g.covariance(target, .15, true)(0, 0);
+  CHECK(std::abs(chi.value(0, 0) + 2 * variance * variance) < 5 * chi.error(0, 0));  // Var[x²] = 2 σ⁴
+  CHECK(chi.error(0, 0) < .04 * variance * variance);
+  CHECK(std::abs(chi.value(1, 0)) < 5 * chi.error(1, 0));
+}
+
+TEST_CASE("the full centring is unmoved by the constants of the probes, but not by an observable's") {
+  // χ_full from moments of shifts with and without their value at w*: mathematics, the a_j terms cancel.
+  susc::random::stream stream({11});
+  std::vector<susc::moments> plain(8, susc::moments(1)), moved(8, susc::moments(1)), free(8, susc::moments(1)),
+      free_moved(8, susc::moments(1));
+  for (int t = 0; t != 80; ++t) {
+    double const phi = stream.uniform(), shift = phi + stream.normal(), all = stream.normal(), a = 17.25;
+    plain[t % 8].add(phi, std::vector{shift});
+    moved[t % 8].add(phi, std::vector{shift + a});
+    free[t % 8].add(phi, std::vector{all});
+    free_moved[t % 8].add(phi, std::vector{all + a});
+  }
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    auto const one = susc::susceptibilities(plain, free, how), other = susc::susceptibilities(moved, free_moved, how);
+    CHECK(one.value[0] == doctest::Approx(other.value[0]).epsilon(1e-12));
+    CHECK(one.error[0] == doctest::Approx(other.error[0]).epsilon(1e-12));
+  }
+}
+
+namespace {
+// A model whose loss becomes NaN where w[0] is large: its chains diverge when pushed there.
+struct cliff {
+  using scalar = double;
+  using batch = int;
+  std::size_t parameter_count() const { return 2; }
+  std::size_t example_count(int const&) const { return 1; }
+  void losses(std::span<double const> w, int const&, std::span<double> l) const {
+    l[0] = w[0] > 1.5 ? std::numeric_limits<double>::quiet_NaN() : w[0] * w[0] + w[1] * w[1];
+  }
+  double loss_and_gradient(std::span<double const> w, int const& b, std::span<double> gradient) const {
+    double loss;
+    losses(w, b, {&loss, 1});
+    gradient[0] = 2 * w[0];
+    gradient[1] = 2 * w[1];
+    return loss;
+  }
+};
+}  // namespace
+
+TEST_CASE("a diverging chain is left out, counted and warned of") {
+  susc::data_distribution const data{0, [](std::size_t, susc::random::key) { return 0; }};
+  std::vector<susc::probe<int>> const probes{{"probe", 0}};
+  susc::susceptibility_options<> options{.posterior = {.n_beta = 1, .localization = .5},
+                                         .sampler = {.step_size = .1},
+                                         .chains = 8,
+                                         .draws = 40,
+                                         .seed = 1};
+  std::vector<double> const center{0, 0};
+  auto const result = susc::estimate_susceptibilities(cliff{}, center, data, probes, options);
+  auto const diagnostics = result.diagnostics();
+  CHECK(diagnostics[0].dropped_chains > 0);
+  CHECK(diagnostics[0].dropped_chains < 8);
+  CHECK(diagnostics[0].draws == 40 * (8 - diagnostics[0].dropped_chains));
+  CHECK(std::isfinite(result.response_matrix().value(0, 0)));
+  REQUIRE(!result.warnings().empty());
+  CHECK(result.warnings()[0].find("of 8 chains diverged") != std::string::npos);
+}
+
+TEST_CASE("unusable settings are refused by name") {
+  gaussian const g;
+  auto const model = g.model();
+  susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
+  std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}};
+  auto const refused = [&](susc::susceptibility_options<> const& options, char const* message) {
+    CHECK_THROWS_WITH_AS(susc::estimate_susceptibilities(model, g.center, data, probes, options),
+                         doctest::Contains(message), susc::error);
+  };
+  refused({.components = {"prat"}}, "unknown component 'prat'; nearest valid names: part");
+  refused({.chains = 0}, "chains is 0");
+  refused({.draws = 0}, "draws is 0");
+  refused({.thinning = 0}, "thinning is 0");
+  refused({.sampler = {.step_size = -1}}, "step_size is -1");
+  refused({.posterior = {.localization = 100}, .sampler = {.step_size = .04}}, "unstable");
+  refused({.posterior = {.n_beta = 0}}, "n_beta is 0");
+}
