@@ -135,6 +135,14 @@ TEST_CASE("fold_in: keys differ by number, by name and by order") {
   CHECK(fold_in(fold_in(key{1}, 2), 3) != fold_in(fold_in(key{1}, 3), 2));
 }
 
+TEST_CASE("fold_in: a derived key is none of the numbers drawn with the parent") {
+  auto const front = [](words const& w) { return w[0] | std::uint64_t{w[1]} << 32; };
+  for (std::uint32_t n = 0; n != 100; ++n) {
+    CHECK(fold_in(key{5}, n).bits != front(philox({n, 0, 0, 0}, {5})));  // normal, step 0
+    CHECK(fold_in(key{5}, n).bits != front(philox({n, 0, 0, 1}, {5})));  // stream
+  }
+}
+
 TEST_CASE("fold_in: every bit of a derived key is set half the time") {
   constexpr int n = 100'000;
   std::vector<int> set(64);
