@@ -1,0 +1,146 @@
+#include "susc/report/html.hpp"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace {
+
+using nlohmann::json;
+
+/// The least data that a report accepts: a user's own network without heads, text or losses.
+json minimal() {
+  return json::parse(R"({
+    "title": "two blocks", "warnings": [], "components": ["block_0", "block_1"], "probes": ["shifted"],
+    "centring": "restricted", "response_matrix": {"restricted": {"value": [[0.5, -0.25]], "error": [[0.125, 0.5]]}},
+    "diagnostics": [{"component": "block_0", "mean_observable": 0.25, "mean_observable_error": 0.01, "llc": 7.5,
+                     "llc_error": 0.5, "r_hat": 1.01, "ess": 400, "dropped_chains": 0, "draws": 800}]})");
+}
+
+/// The text between the tags of the embedded data, found as a browser finds it: up to the first "</script".
+std::string embedded(std::string const& page) {
+  std::string const open = R"(<script type="application/json" id="data">)";
+  std::size_t const begin = page.find(open) + open.size();
+  return page.substr(begin, page.find("</script", begin) - begin);
+}
+
+std::string message_of(json const& data) {
+  try {
+    susc::html_report(data);
+  } catch (susc::error const& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::size_t count(std::string const& text, std::string const& part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("html_report: the embedded data parses back equal") {
+  json data = minimal();
+  data["settings"] = {{"step_size", 1e-3}, {"seed", 1}, {"note", "\u03b3 = 300 \u2028 & 'quotes' \\ \"\n"}};
+  CHECK(json::parse(embedded(susc::html_report(data))) == data);
+}
+
+TEST_CASE("html_report: markup in strings cannot leave the data element") {
+  json data = minimal();
+  std::string const nasty = "</script><script>alert(1)</script><!-- <script> ]]> @script@ @data@";
+  data["title"] = nasty;
+  data["probes"][0] = nasty;
+  data["settings"][nasty] = nasty;
+  std::string const page = susc::html_report(data), content = embedded(page);
+  CHECK(content.find('<') == std::string::npos);
+  CHECK(json::parse(content) == data);
+  CHECK(page.find("alert(1)</script>") == std::string::npos);
+  // Same number of elements as without: nothing was added, and no mark inside the data was filled in.
+  CHECK(count(page, "<script") == count(susc::html_report(minimal()), "<script"));
+  CHECK(page.find("<title>&lt;/script>&lt;script>alert(1)") != std::string::npos);
+}
+
+TEST_CASE("html_report: tokens that are no UTF-8 become U+FFFD, numbers that are none become null") {
+  json data = minimal();
+  data["text"] = json::array({{{"probe", "shifted"},
+                               {"sequences",
+                                {{{"tokens", {"a", "\xc3", "\xff\n"}},
+                                  {"loss", {nullptr, 1.0, std::numeric_limits<double>::quiet_NaN()}},
+                                  {"value", {nullptr, {0.5, -0.5}, {1.0, std::numeric_limits<double>::infinity()}}},
+                                  {"error", {nullptr, {0.1, 0.1}, {0.1, 0.1}}}}}}}});
+  std::string const page = susc::html_report(data);
+  json const sequence = json::parse(embedded(page)).at("text").at(0).at("sequences").at(0);
+  CHECK(sequence.at("tokens") == json({"a", "\ufffd", "\ufffd\n"}));
+  CHECK(sequence.at("loss").at(2).is_null());
+  CHECK(sequence.at("value").at(2) == json({1.0, nullptr}));
+  for (char const c : embedded(page)) REQUIRE(static_cast<unsigned char>(c) < 0x80);
+}
+
+TEST_CASE("html_report: a missing required field is named") {
+  for (char const* field :
+       {"title", "warnings", "components", "probes", "centring", "response_matrix", "diagnostics"}) {
+    json data = minimal();
+    data.erase(field);
+    CHECK(message_of(data) == "html_report: required field '" + std::string(field) + "' is missing");
+  }
+  json data = minimal();
+  data["centring"] = "full";
+  CHECK(message_of(data) == "html_report: required field 'response_matrix.full' is missing");
+  data = minimal();
+  data["response_matrix"]["restricted"].erase("error");
+  CHECK(message_of(data) == "html_report: required field 'response_matrix.restricted.error' is missing");
+  data = minimal();
+  data["diagnostics"][0].erase("ess");
+  CHECK(message_of(data) == "html_report: required field 'diagnostics[0].ess' is missing");
+  data = minimal();
+  data["heads"] = json::array({{{"name", "l0h0"}}});
+  CHECK(message_of(data) == "html_report: required field 'heads[0].layer' is missing");
+  CHECK(message_of(json::array()).find("must be a JSON object, not array") != std::string::npos);
+  CHECK(message_of(minimal()) == "no error");
+}
+
+TEST_CASE("html_report: a wrong shape is named") {
+  json data = minimal();
+  data["response_matrix"]["restricted"]["value"][0] = {1, 2, 3};
+  CHECK(message_of(data) ==
+        "html_report: field 'response_matrix.restricted.value[row]' has 3 entries, not 2 (one column a component)");
+  data = minimal();
+  data["response_matrix"]["restricted"]["error"].push_back({1, 2});
+  CHECK(message_of(data).find("'response_matrix.restricted.error' has 2 entries, not 1") != std::string::npos);
+  data = minimal();
+  data["centring"] = "none";
+  CHECK(message_of(data).find("'centring' must be") != std::string::npos);
+  data = minimal();
+  data["traces"] = {{"block_0", {0.1, 0.2}}};
+  CHECK(message_of(data).find("'traces.block_0[chain]' must be an array") != std::string::npos);
+  data = minimal();
+  data["principal_components"]["tokens"] = {
+      {"singular_values", {2, 1}}, {"explained", {0.8, 0.2}}, {"loadings", {{1, 0}}}};
+  CHECK(message_of(data).find("'principal_components.tokens.loadings' has 1 entries, not 2") != std::string::npos);
+  data["principal_components"]["tokens"]["loadings"] = {{1, 0}, {0, 1}};
+  CHECK(message_of(data) == "no error");
+  data["principal_components"]["tokens"]["auc_l1"] = {1.0};
+  CHECK(message_of(data).find("'principal_components.tokens.auc_l1' has 1 entries, not 2") != std::string::npos);
+  data = minimal();
+  data["text"] = json::array({{{"probe", "shifted"},
+                               {"sequences",
+                                {{{"tokens", {"a", "b"}},
+                                  {"loss", {nullptr, 1.0}},
+                                  {"value", {nullptr, {0.5}}},
+                                  {"error", {nullptr, {0.1, 0.1}}}}}}}});
+  CHECK(message_of(data).find("'text[].sequences[].value[token]' has 1 entries, not 2") != std::string::npos);
+}
+
+TEST_CASE("html_report: one file that fetches nothing") {
+  std::string const page = susc::html_report(minimal());
+  CHECK(page.starts_with("<!doctype html>"));
+  CHECK(page.ends_with("</html>\n"));
+  CHECK(page.find("default-src 'none'") != std::string::npos);
+  for (char const* fetched : {"<link", "<img", "<iframe", " src=", "url(", "@import", "fetch(", "https://"})
+    CHECK_MESSAGE(page.find(fetched) == std::string::npos, fetched);
+  CHECK(page.find("@script@") == std::string::npos);
+}
