@@ -1,0 +1,249 @@
+// The main job: from a trained language model and datasets to its response matrix and its modes (arXiv 2504.18274).
+//   structural_inference                          trains on text found on this machine, samples, writes results/
+//   structural_inference --corpus DIR             each subfolder of DIR a domain
+//   structural_inference --model FILE.safetensors --pretraining FILE.npy --probe NAME=FILE.npy ...
+#include <Eigen/Core>
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <xsimd/xsimd.hpp>
+
+#include "data.hpp"
+#include "options.hpp"
+#include "results.hpp"
+#include "susc/report/progress.hpp"
+#include "susc/response/estimate.hpp"
+#include "susc/version.hpp"
+#include "trained_model.hpp"
+
+namespace structural_inference {
+
+struct stopwatch {
+  double start = susc::steady_seconds();
+  double seconds() const { return susc::steady_seconds() - start; }
+};
+
+std::string instruction_set() {
+#if defined(__AVX512F__)
+  return "AVX-512";
+#elif defined(__AVX2__)
+  return "AVX2";
+#elif defined(__SSE2__)
+  return "SSE2";
+#else
+  return "portable";
+#endif
+}
+
+nlohmann::json versions() {
+  auto const dotted = [](int major, int minor, int patch) {
+    return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+  };
+  return {{"susc", std::string(susc::version)},
+          {"Eigen", dotted(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
+          {"xsimd", dotted(XSIMD_VERSION_MAJOR, XSIMD_VERSION_MINOR, XSIMD_VERSION_PATCH)},
+          {"compiler", __VERSION__},
+          {"instruction_set", instruction_set()}};
+}
+
+/// Held-out loss of the model against n-grams fitted to the same domain's training text.
+std::vector<domain_losses> baselines(trained_model const& trained, prepared_data const& data) {
+  std::vector<domain_losses> losses;
+  for (std::size_t i = 0; i != data.held_out.parts.size(); ++i) {
+    auto const& held_out = data.held_out.parts[i];
+    auto const& fitted = data.training.parts[std::min(i, data.training.parts.size() - 1)].sequences;
+    token_batch sample = held_out.sequences;
+    if (std::size_t const most = 256; sample.sequences > most)
+      sample = susc::sample_sequences(sample, most, susc::random::fold_in({1}, held_out.name));
+    losses.push_back({held_out.name, mean_loss(trained, sample),
+                      susc::mean_loss(susc::unigram_model(fitted, data.vocabulary), sample),
+                      susc::mean_loss(susc::bigram_model(fitted, data.vocabulary), sample)});
+  }
+  return losses;
+}
+
+void print_model(run_results const& results) {
+  std::printf("\nHeld-out loss (nats a token)      model  unigram   bigram\n");
+  for (auto const& l : results.losses)
+    std::printf("  %-28s %8.3f %8.3f %8.3f\n", l.domain.c_str(), l.model, l.unigram, l.bigram);
+  std::printf("\nHeads on repeated random tokens (prefix matching / previous token)\n");
+  for (std::size_t i = 0; i != results.scores.size(); ++i) {
+    auto const& s = results.scores[i];
+    std::printf("%s  %-6s %.2f / %.2f%s", i % 4 == 0 ? "" : " ", susc::head_name(s.layer, s.head).c_str(),
+                s.prefix_matching, s.previous_token,
+                s.prefix_matching > induction_threshold ? " induction" : "          ");
+    if (i % 4 == 3 || i + 1 == results.scores.size()) std::printf("\n");
+  }
+  std::fflush(stdout);
+}
+
+void print_response(run_results const& results, susc::centring how) {
+  auto const chi = results.response.response_matrix(how);
+  std::printf("\nResponse matrix x 1e4, %s centring (standard error)\n%-10s", name_of(how), "");
+  for (auto const& probe : results.response.probes) std::printf(" %16.16s", probe.c_str());
+  std::printf("   E[phi]   LLC\n");
+  auto const diagnostics = results.response.diagnostics();
+  for (std::size_t c = 0; c != results.response.components.size(); ++c) {
+    std::printf("%-10s", results.response.components[c].name.c_str());
+    for (std::size_t p = 0; p != chi.value.shape(0); ++p)
+      std::printf(" %8.2f (%5.2f)", 1e4 * chi.value(p, c), 1e4 * chi.error(p, c));
+    std::printf("   %6.3f %5.1f\n", diagnostics[c].observable.value, diagnostics[c].learning_coefficient.value);
+  }
+}
+
+void print_modes(nlohmann::json const& summary) {
+  for (auto const& [centring, modes] : summary["principal_components"].items()) {
+    auto const& tokens = modes["tokens"];
+    std::printf("\nPrincipal components of the per-token matrix, %s centring\n", centring.c_str());
+    for (std::size_t k = 0; k != std::min<std::size_t>(3, tokens["explained"].size()); ++k) {
+      std::printf("  PC%zu  %4.1f %% of variance", k + 1, 100 * tokens["explained"][k].get<double>());
+      if (tokens["auc_l1"][k].is_number())
+        std::printf(", separates induction heads with AUC %.2f, within the second layer %.2f",
+                    tokens["auc"][k].get<double>(), tokens["auc_l1"][k].get<double>());
+      std::printf("\n");
+    }
+  }
+}
+
+susc::susceptibility_options<> sampling_options(options const& o, susc::transformer_config const& config) {
+  double const localization = o.localization.value_or(o.synthetic() ? 300 : 200);
+  susc::susceptibility_options<> sampling{.components = o.components,
+                                          .posterior = {.n_beta = o.n_beta, .localization = localization},
+                                          .chains = o.chains,
+                                          .draws = o.draws,
+                                          .burn_in = o.burn_in,
+                                          .thinning = o.thinning,
+                                          .batch_size = o.batch_size,
+                                          .seed = o.seed};
+  if (sampling.components.empty()) sampling.components = susc::head_names(config);
+  susc::require(localization > 0 || o.step_size, "--localization 0 needs a --step-size");
+  sampling.sampler.step_size = o.step_size.value_or(1 / localization);
+  if (o.all_weights == "same") sampling.all_weights = {sampling.posterior, sampling.sampler};
+  return sampling;
+}
+
+void run(options const& o) {
+  stopwatch const whole;
+  // Checked before anything is computed, so that no long run fails at its end.
+  susc::staged_directory results_folder(o.output);
+  std::filesystem::create_directories(o.output);
+  run_results results;
+  results.versions = versions();
+  auto const timed = [&](std::string name, double tokens, auto&& work) {
+    stopwatch const watch;
+    work();
+    results.phases.push_back({std::move(name), watch.seconds(), tokens});
+  };
+
+  prepared_data data;
+  std::optional<trained_model> trained;
+  if (o.external()) {
+    timed("load", 0, [&] {
+      trained.emplace(load(o));
+      data = external_data(o, trained->model.config().vocabulary, trained->model.config().context);
+    });
+  } else {
+    timed("data", 0, [&] { data = o.synthetic() ? synthetic_data(o) : text_data(o); });
+  }
+  // Settings are checked against the model before it is trained.
+  susc::transformer_config const config = o.external() ? trained->model.config() : configuration(o, data);
+  susc::check(config);
+  auto sampling = sampling_options(o, config);
+  for (auto const& name : sampling.components)
+    susc::find_component(susc::dynamic_transformer(config).components(), name);
+  susc::check(sampling.posterior);
+  sampling.sampler.check(sampling.posterior);
+  susc::check(susc::chain_length{o.draws, o.burn_in, o.thinning, o.batch_size});
+  if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data)); });
+  auto const& model = trained->model;
+  std::span<float const> const w(trained->w);
+  if (!o.external() && trained->training.contains("steps")) {
+    results.phases.back().tokens = trained->training["steps"].get<double>() *
+                                   trained->training["batch_size"].get<double>() * static_cast<double>(config.context);
+  }
+
+  timed("evaluation", 0, [&] {
+    results.scores = scores_of(*trained, data, o);
+    results.losses = baselines(*trained, data);
+    for (auto const& probe : data.probes) {
+      std::vector<float> losses(probe.batch.example_count());
+      model.losses(w, probe.batch, losses);
+      results.token_losses.insert(results.token_losses.end(), losses.begin(), losses.end());
+    }
+  });
+  print_model(results);
+
+  susc::data_distribution const distribution{
+      data.evaluation, [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); }};
+  std::size_t const positions = data.training.parts.front().sequences.length - 1;
+  std::size_t const chains = o.chains * (sampling.components.size() + 1);
+  std::size_t const steps = o.burn_in + o.draws * o.thinning;
+  double const tokens = static_cast<double>(chains * steps * o.batch_size * positions) +
+                        static_cast<double>(chains * o.draws) *
+                            static_cast<double>(results.token_losses.size() + data.evaluation.example_count());
+  std::printf("\n");
+  std::fflush(stdout);
+  susc::progress shown(std::cout, "Sampling " + std::to_string(chains) + " chains", chains * steps,
+                       susc::is_terminal(1), "steps");
+  sampling.progress = [&](std::size_t) { shown.advance(); };
+  timed("sampling", tokens, [&] {
+    results.response =
+        susc::estimate_susceptibilities(model, w, distribution, data.probes, sampling, susc::threads{o.threads});
+  });
+  shown.finish();
+
+  results.settings = {{"corpus", o.external() ? o.pretraining : o.corpus},
+                      {"model", trained->training},
+                      {"n_beta", sampling.posterior.n_beta},
+                      {"localization", sampling.posterior.localization},
+                      {"step_size", sampling.sampler.step_size},
+                      {"all_weights", o.all_weights},
+                      {"chains", o.chains},
+                      {"draws", o.draws},
+                      {"burn_in", o.burn_in},
+                      {"thinning", o.thinning},
+                      {"batch_size", o.batch_size},
+                      {"centring", name_of(o.centring)},
+                      {"seed", o.seed}};
+  for (auto const& part : data.training.parts)
+    results.data_sizes["training_tokens"][part.name] = part.sequences.example_count();
+  for (auto const& probe : data.probes) results.data_sizes["probe_tokens"][probe.name] = probe.batch.example_count();
+  results.data_sizes["evaluation_tokens"] = data.evaluation.example_count();
+  results.phases.push_back({"all", whole.seconds(), 0});
+
+  auto const summary = write(results_folder.path(), results, data, o.centring);
+  if (!data.tokenizer.empty())
+    susc::write_file_atomically(results_folder.path() / "tokenizer.model",
+                                [&](std::ostream& out) { out << data.tokenizer; });
+  results_folder.commit();
+
+  print_response(results, o.centring);
+  print_modes(summary);
+  for (std::string const& warning : results.response.warnings()) std::printf("warning: %s\n", warning.c_str());
+  std::printf("\nPhase          seconds   tokens/s\n");
+  for (auto const& p : results.phases) {
+    std::printf("  %-12s %7.1f", p.name.c_str(), p.seconds);
+    std::printf(p.tokens > 0 ? " %10.0f\n" : "\n", p.tokens / p.seconds);
+  }
+  std::printf("\nResults in %s; open %s\n", o.output.string().c_str(), (o.output / "report.html").string().c_str());
+}
+
+}  // namespace structural_inference
+
+int main(int argc, char** argv) {
+  try {
+    if (auto const options = structural_inference::parse(argc, argv)) structural_inference::run(*options);
+    return 0;
+  } catch (CLI::Error const& e) {
+    std::cerr << "structural_inference: " << e.what() << " (see --help)\n";
+  } catch (susc::error const& e) {
+    std::cerr << "structural_inference: " << e.what() << '\n';
+  } catch (std::exception const& e) {
+    std::cerr << "structural_inference: " << e.what() << '\n';
+    return 1;
+  }
+  return 2;
+}

@@ -1,0 +1,113 @@
+#pragma once
+// The language model of a run: trained here, read again from an earlier run, or trained elsewhere.
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "data.hpp"
+#include "options.hpp"
+#include "susc/models/head_scores.hpp"
+#include "susc/models/transformer.hpp"
+#include "susc/models/transformer_file.hpp"
+#include "susc/models/transformer_init.hpp"
+#include "susc/report/progress.hpp"
+#include "susc/training/adamw.hpp"
+
+namespace structural_inference {
+
+using weights = susc::aligned_vector<float>;
+
+struct trained_model {
+  susc::dynamic_transformer model;
+  weights w;
+  nlohmann::json training;  // settings, or where the weights are from
+};
+
+inline susc::transformer_config configuration(options const& o, prepared_data const& data) {
+  return {.vocabulary = data.vocabulary,
+          .context = data.context,
+          .width = o.width.value_or(o.synthetic() ? 64 : 128),
+          .layers = o.layers.value_or(2),
+          .heads = o.heads.value_or(8),
+          .mlp_width = o.mlp_width,
+          .tied = o.tied};
+}
+
+/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data.
+inline trained_model train(options const& o, prepared_data const& data) {
+  susc::transformer_config const config = configuration(o, data);
+  susc::dynamic_transformer const model(config);
+  susc::training_options const training{.steps = o.training_steps.value_or(o.synthetic() ? 5000 : 2000),
+                                        .batch_size = o.training_batch_size,
+                                        .learning_rate = o.learning_rate.value_or(o.synthetic() ? 1e-2 : 5e-3),
+                                        .weight_decay = o.weight_decay,
+                                        .seed = o.training_seed};
+  nlohmann::json const settings{{"vocabulary", config.vocabulary},
+                                {"context", config.context},
+                                {"width", config.width},
+                                {"layers", config.layers},
+                                {"heads", config.heads},
+                                {"mlp_width", config.mlp_width},
+                                {"tied", config.tied},
+                                {"steps", training.steps},
+                                {"batch_size", training.batch_size},
+                                {"learning_rate", training.learning_rate},
+                                {"weight_decay", training.weight_decay},
+                                {"training_seed", training.seed},
+                                {"data", fingerprint(data.training)}};
+  auto const file = o.output / "model.safetensors";
+  std::cout << "Model: " << config.layers << " layers of " << config.heads << " heads, width " << config.width
+            << ", context " << config.context << ", vocabulary " << config.vocabulary << "; " << model.parameter_count()
+            << " parameters" << std::endl;
+  if (std::filesystem::exists(file)) {
+    try {
+      auto loaded = susc::load_transformer<float>(file);
+      if (loaded.metadata["training"] == settings.dump() && loaded.weights.size() == model.parameter_count()) {
+        std::cout << "  trained before with these settings: " << file.string() << std::endl;
+        return {model, std::move(loaded.weights), settings};
+      }
+      std::cout << "  " << file.string() << " was trained with other settings: training anew" << std::endl;
+    } catch (susc::error const& e) {
+      std::cout << "  " << e.what() << ": training anew" << std::endl;
+    }
+  }
+  auto w = susc::initial_weights<float>(model.layout(), {o.training_seed});
+  std::size_t const tokens = training.batch_size * config.context;
+  susc::progress shown(std::cout, "Training", training.steps * tokens, susc::is_terminal(1), "tokens");
+  susc::train_adamw(
+      model, std::span<float>(w),
+      [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
+      susc::matrix_ranges(model.layout()), training, susc::threads{o.threads},
+      [&](std::size_t, double) { shown.advance(tokens); });
+  shown.finish();
+  susc::save_transformer(file, model.layout(), std::span<float const>(w), {{"training", settings.dump()}});
+  return {model, std::move(w), settings};
+}
+
+inline trained_model load(options const& o) {
+  auto loaded = susc::load_transformer<float>(o.model, o.activation);
+  susc::dynamic_transformer model(loaded.config);
+  std::cout << "Model: " << o.model << ", " << loaded.config.layers << " layers of " << loaded.config.heads
+            << " heads, width " << loaded.config.width << ", context " << loaded.config.context << ", vocabulary "
+            << loaded.config.vocabulary << "; " << model.parameter_count() << " parameters" << std::endl;
+  return {model, std::move(loaded.weights), {{"file", o.model}}};
+}
+
+/// Prefix-matching and previous-token scores on [r ; r] of uniformly random tokens.
+inline std::vector<susc::head_score> scores_of(trained_model const& trained, prepared_data const& data,
+                                               options const& o) {
+  std::size_t const segment = trained.model.config().context / 2;
+  auto const repeated = susc::repeated_random_tokens(data.vocabulary, data.bos, segment, 32,
+                                                     susc::random::fold_in({o.training_seed}, "head scores"));
+  return susc::head_scores(trained.model, std::span<float const>(trained.w), repeated);
+}
+
+inline double mean_loss(trained_model const& trained, token_batch const& batch) {
+  std::vector<float> losses(batch.example_count());
+  trained.model.losses(trained.w, batch, losses);
+  return susc::detail::mean<float>(losses);
+}
+
+}  // namespace structural_inference

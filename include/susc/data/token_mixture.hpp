@@ -1,0 +1,46 @@
+#pragma once
+/// A mixture of token datasets: what a language model is trained on when its text comes from several domains.
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "susc/data/token_batch.hpp"
+
+namespace susc {
+
+/// A sequence is drawn from part i with probability proportional to its weight, then uniformly within the part.
+struct token_mixture {
+  struct part {
+    std::string name;
+    token_batch sequences;
+    double weight = 1;
+  };
+  std::vector<part> parts;
+
+  /// `size` sequences drawn independently. Throws if there is nothing to draw from, or parts differ in length.
+  token_batch sample(std::size_t size, random::key key) const {
+    double total = 0;
+    for (part const& p : parts) {
+      require(p.sequences.sequences > 0, "domain '", p.name, "' has no sequences to draw from");
+      require(p.sequences.length == parts.front().sequences.length, "domain '", p.name, "' has sequences of ",
+              p.sequences.length, " tokens, '", parts.front().name, "' of ", parts.front().sequences.length);
+      total += p.weight;
+    }
+    require(total > 0, "a mixture of datasets needs at least one part of positive weight");
+    token_batch batch{{}, size, parts.front().sequences.length};
+    batch.tokens.reserve(size * batch.length);
+    random::stream stream(key);
+    for (std::size_t i = 0; i != size; ++i) {
+      double left = stream.uniform() * total;
+      std::size_t chosen = 0;
+      while (chosen + 1 != parts.size() && left >= parts[chosen].weight) left -= parts[chosen++].weight;
+      token_batch const& from = parts[chosen].sequences;
+      auto const row = from.sequence(stream.below(from.sequences));
+      batch.tokens.insert(batch.tokens.end(), row.begin(), row.end());
+    }
+    return batch;
+  }
+};
+
+}  // namespace susc
