@@ -1,6 +1,7 @@
 #pragma once
 /// Streaming first and second moments of an observable φ with many loss shifts Δ_j: centred (Welford), mergeable
 /// (Chan), of size O(number of shifts), whatever the number of draws.
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -62,12 +63,13 @@ struct moments {
 };
 
 /// Splits a chain's draws into batches of consecutive draws, about √draws each and at least `least` in all chains
-/// together, for batch means and the jackknife.
+/// together, for batch means and the jackknife; an even number where that many are not needed, so that pairs
+/// of batches stay within a chain.
 inline std::size_t batches_per_chain(std::size_t draws, std::size_t chains, std::size_t least = 8) {
   std::size_t length = 1;
   while ((length + 1) * (length + 1) <= draws) ++length;
   std::size_t const wanted = (least + chains - 1) / chains;
-  return std::min(draws, std::max(draws / length, wanted));
+  return std::min(draws, std::max(draws / length / 2 * 2, wanted));
 }
 
 }  // namespace susc

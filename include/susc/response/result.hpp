@@ -45,7 +45,7 @@ struct component_diagnostics {
 /// Rows: examples of the probes, or probes; columns: components.
 struct response_estimates {
   xt::xtensor<double, 2> value;
-  xt::xtensor<double, 2> error;  ///< standard errors
+  xt::xtensor<double, 2> error;  ///< standard errors, scaled so that value ± 1.96 error is a 95 % interval
 };
 
 struct susceptibility_result {
@@ -126,20 +126,18 @@ struct susceptibility_result {
 
   template <class Rows>
   response_estimates matrix(centring how, Rows rows) const {
-    response_estimates result;
     auto const& free = rows(all_weights.batches);
+    // Any component's chains may all have diverged.
+    std::size_t count = row_count(free);
+    for (auto const& c : components) count = std::max(count, row_count(rows(c.batches)));
+    response_estimates result{xt::xtensor<double, 2>::from_shape({count, components.size()}), {}};
+    result.value.fill(std::numeric_limits<double>::quiet_NaN());
+    result.error = result.value;
     for (std::size_t c = 0; c != components.size(); ++c) {
       auto const& batches = rows(components[c].batches);
       // All weights free is its own full posterior, so both centrings are the same covariance.
       bool const same = components[c].parameters == all_weights.parameters;
       estimates const column = susceptibilities(batches, free, same ? centring::restricted : how);
-      if (c == 0) {
-        std::size_t const count = std::max(row_count(batches), row_count(free));
-        result.value = xt::xtensor<double, 2>::from_shape({count, components.size()});
-        result.error = result.value;
-        result.value.fill(std::numeric_limits<double>::quiet_NaN());
-        result.error.fill(std::numeric_limits<double>::quiet_NaN());
-      }
       for (std::size_t j = 0; j != column.value.size(); ++j) {
         result.value(j, c) = column.value[j];
         result.error(j, c) = column.error[j];

@@ -1,5 +1,6 @@
 #pragma once
 /// Executors: how independent tasks (component x chain) are run. Results do not depend on the choice.
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <exception>

@@ -1,0 +1,56 @@
+"""(name, header, exact source, its replacement, test source, test case that must fail)"""
+
+STATIONARY = "sgld: stationary covariance, mean and autocorrelation at finite step size"
+DRAWN = "chain: exactly the steps after burn-in, one in `thinning`, are drawn"
+DEFINITION = "susceptibility: values are the definition's, errors those of leaving batches out by brute force"
+COVERAGE = "susceptibility: 95 % intervals cover 92 to 98 % of the time on Gaussian chains with the default lengths"
+GAUSSIAN = "susceptibilities of a Gaussian are exact at finite step size, in both centrings"
+
+DEFECTS = [
+    ("noise off by 2 %", "sampling/sgld.hpp", "static_cast<T>(std::sqrt(step_size) * noise)",
+     "static_cast<T>(1.02 * std::sqrt(step_size) * noise)", "sampling/sgld.cpp", STATIONARY),
+    ("drift without the half", "sampling/sgld.hpp", "static_cast<T>(step_size / 2)", "static_cast<T>(step_size)",
+     "sampling/sgld.cpp", STATIONARY),
+    ("same noise at every step", "sampling/sgld.hpp", "  ++s.steps;", "", "sampling/sgld.cpp", STATIONARY),
+    ("n_beta missing", "sampling/posterior.hpp", "static_cast<T>(settings.n_beta) * g", "g",
+     "sampling/posterior.cpp", "posterior: the slope is the derivative of -log p"),
+    ("weight decay missing", "sampling/posterior.hpp", "static_cast<T>(settings.weight_decay) * w", "T(0)",
+     "sampling/sgld.cpp", "sgld: weight decay pulls towards zero and shifts the mean exactly"),
+    ("localization on the wrong centre", "sampling/posterior.hpp", "(w - center[i])", "w",
+     "sampling/sgld.cpp", "sgld: weight decay pulls towards zero and shifts the mean exactly"),
+    ("burn-in kept", "sampling/chain.hpp", "step >= length.burn_in && (step + 1 - length.burn_in)", "(step + 1)",
+     "sampling/chain.cpp", DRAWN),
+    ("thinning off by one", "sampling/chain.hpp", "(step + 1 - length.burn_in)", "(step - length.burn_in)",
+     "sampling/chain.cpp", DRAWN),
+    ("same minibatch at every step", "sampling/chain.hpp", "random::fold_in(keys.minibatches, step)",
+     "keys.minibatches", "sampling/chain.cpp", "chain: each step has a minibatch of the asked size and a key of its own"),
+    ("divergence unseen", "sampling/chain.hpp", "!std::isfinite(loss) ||", "", "sampling/chain.cpp",
+     "chain: a loss that is no longer finite ends the chain at that step"),
+    ("draw keeps old losses", "sampling/draw.hpp", "have_evaluation_ = have_probes_ = false;", "have_evaluation_ = false;",
+     "sampling/draw.cpp", "draw: moving forgets every loss of the weights before"),
+    ("chains share their noise", "response/estimate.hpp",
+     'random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain)',
+     'random::fold_in(random::fold_in(seed, "noise"), c.name())', "sampling/chain.cpp",
+     "chain: minibatches are shared by all chains and components, or by none"),
+    ("sign of chi", "response/susceptibility.hpp", ": -m.comoment / (m.count - 1)", ": m.comoment / (m.count - 1)",
+     "response/estimate.cpp", GAUSSIAN),
+    ("centrings swapped", "response/susceptibility.hpp", "bool const full = how == centring::full",
+     "bool const full = how != centring::full", "response/susceptibility.cpp", DEFINITION),
+    ("n for n - 1", "response/susceptibility.hpp", "m.comoment / (m.count - 1)", "m.comoment / m.count",
+     "response/susceptibility.cpp", DEFINITION),
+    ("jackknife factor", "response/susceptibility.hpp", "(count_ - 1) / count_ * square_", "square_ / count_",
+     "response/susceptibility.cpp", DEFINITION),
+    ("batches too short", "response/moments.hpp", "std::max(draws / length / 2 * 2, wanted)", "draws",
+     "response/susceptibility.cpp", COVERAGE),
+    ("merge without the gap", "response/moments.hpp", "other.comoment[j] + observable_gap * gap * count * weight",
+     "other.comoment[j]", "response/moments.cpp", "moments: merging in any grouping and order is adding the draws, to 1e-12"),
+    ("perturbation without -L", "response/perturbation.hpp", "static_cast<double>(losses[j]) - mean",
+     "static_cast<double>(losses[j])", "response/perturbation.cpp", "perturbation: towards an example the loss shifts by l - L"),
+    ("a head's slice off by one", "models/transformer_layout.hpp", "return at(attention_norm(l).end + h * head_size(), head_size());",
+     "return at(attention_norm(l).end + h * head_size() + 1, head_size());", "models/transformer.cpp",
+     "transformer: analytic gradients agree with central differences on every parameter block"),
+    ("attention mask off by one", "kernels/attention.hpp", "std::min(j - begin, attention_block)",
+     "std::min(j - begin - (j > begin), attention_block)", "kernels/attention.cpp", "attention and its gradient against*"),
+    ("LayerNorm epsilon", "kernels/layer_norm.hpp", "static_cast<T>(layer_norm_epsilon)", "T(1e-6)",
+     "kernels/layer_norm.cpp", "layer_norm and its gradient against*"),
+]

@@ -1,0 +1,218 @@
+#include "susc/sampling/chain.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "susc/models/quadratic.hpp"
+#include "susc/response/estimate.hpp"
+#include "susc/sampling/sgld.hpp"
+
+namespace {
+
+using model_type = susc::quadratic<double>;
+
+// L = ½ (w0² + 2 w1² + 3 w2²), example 1 with a slope.
+model_type const model({0, 0, 0},
+                       {{0, {0, 0, 0}, {1, 0, 0, 0, 2, 0, 0, 0, 3}}, {0, {1, 1, 1}, {1, 0, 0, 0, 2, 0, 0, 0, 3}}},
+                       {{"ends", {{0, 1}, {2, 3}}}});
+std::vector<double> const center{0, 0, 0};
+susc::component const ends("ends", {{0, 1}, {2, 3}});
+std::vector<std::size_t> const evaluation{0};
+auto const first_example = [](std::size_t, susc::random::key) { return std::vector<std::size_t>{0}; };
+susc::posterior_settings const target{.n_beta = 1, .localization = 1};
+
+// A sampler that adds 1 to every weight: after step k (counted from 1) all weights are k.
+struct counter {
+  double step_size = 1;
+  struct state {
+    std::vector<double> w;
+  };
+  void check(susc::posterior_settings const&) const {}
+  state init(std::span<double const> w0) const { return {{w0.begin(), w0.end()}}; }
+  state step(state s, std::span<double const>, susc::posterior<double> const&, susc::random::key) const {
+    for (double& w : s.w) w += 1;
+    return s;
+  }
+};
+static_assert(susc::Sampler<counter, double> && susc::Sampler<susc::sgld, double>);
+
+struct record {
+  std::vector<double> drawn;
+  std::vector<std::size_t> progress;
+  susc::chain_outcome outcome;
+};
+template <class S, class Minibatch>
+record run(S const& sampler, Minibatch const& minibatch, susc::chain_length const& length,
+           susc::chain_keys keys = {{1}, {2}}, susc::component const& c = ends) {
+  susc::draw<model_type> at(model, center, c, evaluation, {});
+  record r;
+  r.outcome = susc::run_chain(
+      model, std::span<double const>(center), c, target, sampler, minibatch, length, keys, at,
+      [&](auto const& here) {
+        CHECK((c.size() == 3 || here.weights()[1] == 0));  // frozen
+        r.drawn.push_back(here.weights()[2]);
+      },
+      [&](std::size_t step) { r.progress.push_back(step); });
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("chain: exactly the steps after burn-in, one in `thinning`, are drawn") {
+  for (std::size_t const burn_in : {0, 1, 7})
+    for (std::size_t const thinning : {1, 2, 3})
+      for (std::size_t const draws : {1, 5}) {
+        CAPTURE(burn_in);
+        CAPTURE(thinning);
+        CAPTURE(draws);
+        auto const r = run(counter{}, first_example, {draws, burn_in, thinning, 1});
+        std::vector<double> expected;
+        for (std::size_t d = 1; d <= draws; ++d) expected.push_back(static_cast<double>(burn_in + d * thinning));
+        CHECK(r.drawn == expected);
+        CHECK(r.outcome.steps == burn_in + draws * thinning);
+        CHECK(r.outcome.steps == susc::chain_length{draws, burn_in, thinning, 1}.steps());
+        CHECK(!r.outcome.diverged);
+        // Progress is told after each step, in order.
+        REQUIRE(r.progress.size() == r.outcome.steps);
+        for (std::size_t step = 0; step != r.progress.size(); ++step) CHECK(r.progress[step] == step);
+      }
+}
+
+TEST_CASE("chain: each step has a minibatch of the asked size and a key of its own") {
+  std::vector<susc::random::key> seen;
+  auto const minibatch = [&](std::size_t size, susc::random::key key) {
+    CHECK(size == 6);
+    seen.push_back(key);
+    return std::vector<std::size_t>(size, 0);
+  };
+  run(counter{}, minibatch, {4, 3, 2, 6}, {{1}, {77}});
+  REQUIRE(seen.size() == 11);
+  for (std::size_t step = 0; step != seen.size(); ++step) CHECK(seen[step] == susc::random::fold_in({77}, step));
+}
+
+TEST_CASE("chain: noise and minibatches have streams of their own") {
+  auto const random = [](std::size_t size, susc::random::key key) {
+    susc::random::stream stream(key);
+    std::vector<std::size_t> b(size);
+    for (auto& e : b) e = stream.below(2);
+    return b;
+  };
+  susc::sgld const sampler{.step_size = .1};
+  auto const drawn = [&](std::uint64_t noise, std::uint64_t minibatches) {
+    return run(sampler, random, {20, 0, 1, 3}, {{noise}, {minibatches}}).drawn;
+  };
+  CHECK(drawn(1, 2) == drawn(1, 2));
+  CHECK(drawn(1, 2) != drawn(3, 2));
+  CHECK(drawn(1, 2) != drawn(1, 3));
+  // Without noise, the minibatches alone decide.
+  auto const quiet = run(susc::sgld{.step_size = .1, .noise = 0}, random, {20, 0, 1, 3}, {{1}, {2}}).drawn;
+  CHECK(quiet == run(susc::sgld{.step_size = .1, .noise = 0}, random, {20, 0, 1, 3}, {{9}, {2}}).drawn);
+}
+
+TEST_CASE("chain: a component's gradient is the model's own, or gathered from the whole") {
+  // The same quadratic without its restricted gradient.
+  struct plain {
+    using scalar = double;
+    using batch = std::vector<std::size_t>;
+    std::size_t parameter_count() const { return 3; }
+    std::size_t example_count(batch const& b) const { return b.size(); }
+    void losses(std::span<double const> w, batch const& b, std::span<double> l) const { model.losses(w, b, l); }
+    double loss_and_gradient(std::span<double const> w, batch const& b, std::span<double> g) const {
+      return model.loss_and_gradient(w, b, g);
+    }
+  };
+  static_assert(!susc::RestrictedModel<plain>);
+  for (susc::component const& c : {ends, susc::full_component(3)}) {
+    std::vector<double> expected, seen;
+    susc::draw<plain> at(plain{}, center, c, evaluation, {});
+    susc::run_chain(
+        plain{}, std::span<double const>(center), c, target, susc::sgld{.step_size = .1}, first_example, {30, 2, 1, 1},
+        {{1}, {2}}, at, [&](auto const& here) { seen.push_back(here.weights()[2]); }, [](std::size_t) {});
+    CHECK(seen == run(susc::sgld{.step_size = .1}, first_example, {30, 2, 1, 1}, {{1}, {2}}, c).drawn);
+  }
+}
+
+namespace {
+// The loss, or only the losses of the evaluation set, stop being finite where w passes 4.
+struct cliff {
+  using scalar = double;
+  using batch = int;
+  bool in_gradient, infinite;
+  std::size_t parameter_count() const { return 1; }
+  std::size_t example_count(int) const { return 1; }
+  double bad() const { return infinite ? -std::numeric_limits<double>::infinity() : std::nan(""); }
+  void losses(std::span<double const> w, int, std::span<double> l) const {
+    l[0] = !in_gradient && w[0] > 4 ? bad() : w[0];
+  }
+  double loss_and_gradient(std::span<double const> w, int, std::span<double> g) const {
+    g[0] = 1;
+    return in_gradient && w[0] > 4 ? bad() : w[0];
+  }
+};
+}  // namespace
+
+TEST_CASE("chain: a loss that is no longer finite ends the chain at that step") {
+  std::vector<double> const zero{0};
+  auto const full = susc::full_component(1);
+  auto const minibatch = [](std::size_t, susc::random::key) { return 0; };
+  for (bool const in_gradient : {true, false})
+    for (bool const infinite : {true, false}) {
+      CAPTURE(in_gradient);
+      cliff const model_of_cliff{in_gradient, infinite};
+      susc::draw<cliff> at(model_of_cliff, zero, full, 0, {});
+      std::vector<double> drawn;
+      std::size_t steps_told = 0;
+      auto const outcome = susc::run_chain(
+          model_of_cliff, std::span<double const>(zero), full, target, counter{}, minibatch, {10, 1, 1, 1}, {{1}, {2}},
+          at, [&](auto const& here) { drawn.push_back(here.weights()[0]); }, [&](std::size_t) { ++steps_told; });
+      CHECK(outcome.diverged);
+      // Weights are k after step k. The minibatch's loss is taken before its step, the draw's after it.
+      CHECK(outcome.steps == (in_gradient ? 6 : 5));
+      CHECK(drawn == (in_gradient ? std::vector<double>{2, 3, 4, 5} : std::vector<double>{2, 3, 4}));
+      CHECK(steps_told == outcome.steps - 1);
+    }
+}
+
+TEST_CASE("chain: minibatches are shared by all chains and components, or by none") {
+  for (bool const common : {true, false}) {
+    CAPTURE(common);
+    std::vector<std::uint64_t> keys;
+    auto const minibatch = [&](std::size_t, susc::random::key key) {
+      keys.push_back(key.bits);
+      return std::vector<std::size_t>{0};
+    };
+    susc::data_distribution const data{evaluation, minibatch};
+    std::size_t const steps = 3 + 2 * 4;
+    susc::susceptibility_options<> const options{.components = {"ends"},
+                                                 .posterior = target,
+                                                 .sampler = {.step_size = .1},
+                                                 .chains = 3,
+                                                 .draws = 4,
+                                                 .burn_in = 3,
+                                                 .thinning = 2,
+                                                 .common_minibatches = common};
+    auto const result = susc::estimate_susceptibilities(
+        model, center, data, std::vector<susc::probe<std::vector<std::size_t>>>{{"one", {1}}}, options,
+        susc::sequential{});
+    REQUIRE(keys.size() == 2 * 3 * steps);  // all weights and "ends", three chains each
+    for (std::size_t a = 0; a != keys.size(); ++a)
+      for (std::size_t b = 0; b != a; ++b) CHECK((keys[a] == keys[b]) == (common && a % steps == b % steps));
+    // Noise is each chain's own either way.
+    auto const& traces = result.components[0].observable_traces;
+    for (std::size_t chain : {1, 2}) CHECK(traces[chain] != traces[0]);
+    CHECK(traces[1] != traces[2]);
+  }
+}
+
+TEST_CASE("chain: counts of zero are refused by name") {
+  CHECK_NOTHROW(susc::check(susc::chain_length{}));
+  CHECK_NOTHROW(susc::check(susc::chain_length{.burn_in = 0}));
+  CHECK_THROWS_WITH_AS(susc::check(susc::chain_length{.draws = 0}), "draws is 0, must be at least 1", susc::error);
+  CHECK_THROWS_WITH_AS(susc::check(susc::chain_length{.thinning = 0}), "thinning is 0, must be at least 1",
+                       susc::error);
+  CHECK_THROWS_WITH_AS(susc::check(susc::chain_length{.batch_size = 0}), "batch_size is 0, must be at least 1",
+                       susc::error);
+}
