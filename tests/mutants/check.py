@@ -63,12 +63,13 @@ with tempfile.TemporaryDirectory() as folder, \
     sources = sorted({source for _, _, _, _, source, _ in DEFECTS})
     plain = {s: f"{folder}/{s.replace('/', '_')}.exe" for s in sources}
     built = dict(zip(sources, pool.map(lambda s: build(s, root / "include", plain[s]), sources)))
-    verdicts = list(pool.map(check, [d[1:] for d in DEFECTS]))
+    verdicts = pool.map(check, [d[1:] for d in DEFECTS])
     missed = 0
     for (name, file, _, _, source, case), verdict in zip(DEFECTS, verdicts):
         unmutated = outcome(plain[source], case) if built[source][0] else "does not compile: " + built[source][1][:300]
         good = verdict == "caught" and unmutated == "passes"
         missed += not good
-        print(f"{'ok  ' if good else 'FAIL'} {name:38} {file:32} {source:30} {verdict}; unmutated {unmutated}")
+        print(f"{'ok  ' if good else 'FAIL'} {name:38} {file:32} {source:30} {verdict}; unmutated {unmutated}",
+              flush=True)
 print(f"{len(DEFECTS) - missed} of {len(DEFECTS)} defects caught")
 sys.exit(missed != 0)
