@@ -1,10 +1,11 @@
 #pragma once
 /// General matrix products on row-major matrices with leading dimensions, by Eigen.
-//   C (m, n), leading dimension ldc;  beta: C is overwritten (false) or added to (true)
+//   C (m, n), leading dimension ldc;  mode: C is overwritten or added to
 //   multiply:            C (+)= A B      A (m, k), B (k, n)
 //   multiply_transposed: C (+)= A Bᵀ     A (m, k), B (n, k)
 //   transposed_multiply: C (+)= Aᵀ B     A (k, m), B (k, n)
-// Error vs. double: <= k * eps * |A| |B| elementwise. No operand may overlap C.
+// Error vs. double: <= k * eps * |A| |B| elementwise, (k + 1) * eps * (|C| + |A| |B|) when added to. No operand may
+// overlap C.
 #include <Eigen/Core>
 #include <cstddef>
 

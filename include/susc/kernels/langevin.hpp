@@ -15,7 +15,7 @@
 
 namespace susc::kernels {
 
-inline constexpr double langevin_error = 64;
+inline constexpr double langevin_error = 8;
 
 namespace detail {
 /// One group of 64 normals: 16 Philox counters side by side, so that the compiler vectorises over them.

@@ -31,6 +31,9 @@ lanes<T> multiply_add(lanes<T> a, lanes<T> b, lanes<T> c) {
   return a * b + c;
 #endif
 }
+inline constexpr double exponential_error = 2;
+/// Relative error <= exponential_error * eps; results below the smallest normal number may be 0, so masked scores
+/// (-1e30) give exactly 0.
 template <class T>
 lanes<T> exponential(lanes<T> x) {
   return xsimd::exp(x);

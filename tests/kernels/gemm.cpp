@@ -1,0 +1,72 @@
+#include "susc/kernels/gemm.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "shapes.hpp"
+
+namespace {
+namespace kernels = susc::kernels;
+using kernels::matrix;
+using shapes::guarded;
+
+template <class T>
+matrix<T> view(guarded<T>& m) {
+  return {m.data(), m.rows(), m.columns(), m.stride()};
+}
+
+enum class product { plain, right_transposed, left_transposed };
+
+template <class T>
+double error_of(product which, kernels::output mode, std::size_t m, std::size_t n, std::size_t k, std::size_t offset,
+                susc::random::stream& draw) {
+  bool const at = which == product::left_transposed, bt = which == product::right_transposed;
+  guarded<T> a(at ? k : m, at ? m : k, (at ? m : k) + 1, offset),
+      b(bt ? n : k, bt ? k : n, (bt ? k : n) + 2, offset + 1), c(m, n, n + 3, offset + 2);
+  a.fill(draw), b.fill(draw);
+  bool const add = mode == kernels::output::add;
+  if (add) c.fill(draw);
+  std::vector<double> const before = c.values();
+  if (which == product::plain) kernels::multiply<T>(view(c), view(a), view(b), mode);
+  if (which == product::right_transposed) kernels::multiply_transposed<T>(view(c), view(a), view(b), mode);
+  if (which == product::left_transposed) kernels::transposed_multiply<T>(view(c), view(a), view(b), mode);
+  shapes::worst error;
+  for (std::size_t i = 0; i != m; ++i)
+    for (std::size_t j = 0; j != n; ++j) {
+      double exact = add ? before[i * n + j] : 0, size = std::abs(exact);
+      for (std::size_t s = 0; s != k; ++s) {
+        double const term = double(at ? a.at(s, i) : a.at(i, s)) * double(bt ? b.at(j, s) : b.at(s, j));
+        exact += term;
+        size += std::abs(term);
+      }
+      error.add(c.at(i, j), exact, double(k + (add ? 1 : 0)) * shapes::epsilon<T> * size);
+    }
+  return error.value();
+}
+
+TEST_CASE_TEMPLATE("products against naive loops: every length of every extent, strided, misaligned", T, float,
+                   double) {
+  susc::random::stream draw{{2}};
+  double largest = 0;
+  for (auto const which : {product::plain, product::right_transposed, product::left_transposed})
+    for (auto const mode : {kernels::output::overwrite, kernels::output::add})
+      for (std::size_t const length : shapes::lengths<T>())
+        for (std::size_t offset = 0; offset != shapes::offsets; ++offset) {
+          std::size_t const other = 1 + (length * 5 + offset) % 13, third = 1 + (length * 3 + offset) % 7;
+          for (double const error : {error_of<T>(which, mode, length, other, third, offset, draw),
+                                     error_of<T>(which, mode, third, length, other, offset, draw),
+                                     error_of<T>(which, mode, other, third, length, offset, draw)}) {
+            CHECK(error <= 1);
+            largest = std::max(largest, error);
+          }
+        }
+}
+
+TEST_CASE_TEMPLATE("products of sizes that Eigen cuts into blocks", T, float, double) {
+  susc::random::stream draw{{3}};
+  for (auto const which : {product::plain, product::right_transposed, product::left_transposed})
+    CHECK(error_of<T>(which, kernels::output::add, 131, 67, 300, 1, draw) <= 1);
+}
+}  // namespace

@@ -1,0 +1,81 @@
+#include "susc/kernels/langevin.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "shapes.hpp"
+
+namespace {
+namespace kernels = susc::kernels;
+using shapes::guarded;
+using susc::random::key;
+
+TEST_CASE("normals<float> against the plain reference: keys, steps, tails, misalignments") {
+  shapes::worst error;
+  for (std::uint64_t const bits : {std::uint64_t{0}, std::uint64_t{7}, std::uint64_t{0xFEDCBA9876543210}})
+    for (std::uint64_t const step : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0xFFFFFFFF}})
+      for (std::size_t count = 0; count <= 3 * susc::random::normal_group + 3; count += 1 + count / 70) {
+        guarded<float> to(count, count);
+        kernels::normals<float>({to.data(), count}, key{bits}, step);
+        for (std::size_t i = 0; i != count; ++i)
+          error.add(to[i], susc::random::normal<float>(key{bits}, step, i),
+                    kernels::langevin_error * shapes::epsilon<float>);
+      }
+  CHECK(error.value() <= 1);
+}
+
+TEST_CASE("a number depends on its index only, not on how many are drawn") {
+  std::vector<float> many(1000), few(77);
+  kernels::normals<float>(many, key{3}, 5);
+  kernels::normals<float>(few, key{3}, 5);
+  for (std::size_t i = 0; i != few.size(); ++i) CHECK(few[i] == many[i]);
+}
+
+TEST_CASE("normals<double> are the reference exactly") {
+  for (std::size_t const count : {1, 63, 64, 65, 131}) {
+    guarded<double> to(count, count);
+    kernels::normals<double>({to.data(), count}, key{11}, 42);
+    for (std::size_t i = 0; i != count; ++i) CHECK(to[i] == susc::random::normal<double>(key{11}, 42, i));
+  }
+}
+
+TEST_CASE("a million normals<float>: error against the reference, and moments within 5 standard errors") {
+  constexpr std::size_t n = 1'000'000;
+  std::vector<float> x(n);
+  kernels::normals<float>(x, key{17}, 3);
+  shapes::worst error;
+  double moment[5]{}, neighbours = 0, pairs = 0;
+  for (std::size_t i = 0; i != n; ++i) {
+    double const v = double(x[i]);
+    if (i % 4 == 0)
+      error.add(v, double(susc::random::normal<float>(key{17}, 3, i)),
+                kernels::langevin_error * shapes::epsilon<float>);
+    for (int power = 1; power <= 4; ++power) moment[power] += std::pow(v, power) / double(n);
+    if (i != 0) neighbours += v * double(x[i - 1]) / double(n);
+    if (i >= 16) pairs += v * double(x[i - 16]) / double(n);  // 16 apart: cosine and sine of one pair
+  }
+  CHECK(error.value() <= 1);
+  // Variances of x, x^2, x^3, x^4: 1, 2, 15, 96; of a product of two: 1.
+  CHECK(std::abs(moment[1]) < 5 * std::sqrt(1.0 / n));
+  CHECK(std::abs(moment[2] - 1) < 5 * std::sqrt(2.0 / n));
+  CHECK(std::abs(moment[3]) < 5 * std::sqrt(15.0 / n));
+  CHECK(std::abs(moment[4] - 3) < 5 * std::sqrt(96.0 / n));
+  CHECK(std::abs(neighbours) < 5 * std::sqrt(1.0 / n));
+  CHECK(std::abs(pairs) < 5 * std::sqrt(1.0 / n));
+}
+
+TEST_CASE("streams of different keys and steps are uncorrelated") {
+  constexpr std::size_t n = 100'000;
+  std::vector<float> a(n), b(n), c(n);
+  kernels::normals<float>(a, key{1}, 0);
+  kernels::normals<float>(b, key{2}, 0);
+  kernels::normals<float>(c, key{1}, 1);
+  double ab = 0, ac = 0;
+  for (std::size_t i = 0; i != n; ++i) ab += double(a[i]) * double(b[i]), ac += double(a[i]) * double(c[i]);
+  CHECK(std::abs(ab / n) < 5 * std::sqrt(1.0 / n));
+  CHECK(std::abs(ac / n) < 5 * std::sqrt(1.0 / n));
+}
+}  // namespace
