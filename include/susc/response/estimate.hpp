@@ -34,7 +34,7 @@ struct susceptibility_options {
   std::vector<std::string> components = {};  ///< names, or unions joined by '+'; empty: all that the model offers
   posterior_settings posterior = {};
   S sampler = {};
-  /// Chains with all weights free. None: `scaled_to_all_weights` of the two above.
+  /// Chains with all weights free. None: `scaled_to_all_weights` of the two above, from the mean size of the others.
   std::optional<chain_settings<S>> all_weights = {};
   std::size_t chains = 4;  ///< a component
   std::size_t draws = 200;
@@ -87,23 +87,28 @@ susceptibility_result estimate_susceptibilities(M const& model,
   options.sampler.check(options.posterior);
   require(options.chains > 0, "chains is 0, must be at least 1");
 
-  auto const known = components_of(model);
+  component const everything = full_component(model.parameter_count());
+  auto known = components_of(model);
   std::vector<component> components;
   if (options.components.empty()) components = known;
+  // Every model has "full", named by its components() or not.
+  if (std::none_of(known.begin(), known.end(), [](component const& c) { return c.name() == "full"; }))
+    known.push_back(everything);
   for (std::string const& name : options.components) components.push_back(find_component(known, name));
-  double mean_size = 0;
-  for (component const& c : components)
-    mean_size += static_cast<double>(c.size()) / static_cast<double>(components.size());
-  auto const free = options.all_weights.value_or(scaled_to_all_weights(
-      options.posterior, options.sampler, static_cast<double>(model.parameter_count()), mean_size));
-  check(free.posterior);
-  free.sampler.check(free.posterior);
 
   // Chains with all weights free come first, as the longest tasks; they also serve a component that is all weights.
-  component const everything = full_component(model.parameter_count());
   std::vector<component const*> sampled{&everything};
-  for (component const& c : components)
-    if (c.size() != everything.size()) sampled.push_back(&c);
+  double restricted_size = 0;
+  for (component const& c : components) {
+    if (c.size() == everything.size()) continue;
+    sampled.push_back(&c);
+    restricted_size += static_cast<double>(c.size());
+  }
+  double const all = static_cast<double>(everything.size());
+  double const some = sampled.size() == 1 ? all : restricted_size / static_cast<double>(sampled.size() - 1);
+  auto const free = options.all_weights.value_or(scaled_to_all_weights(options.posterior, options.sampler, all, some));
+  check(free.posterior);
+  free.sampler.check(free.posterior);
 
   random::key const seed{options.seed};
   std::size_t const batches = batches_per_chain(options.draws, options.chains);

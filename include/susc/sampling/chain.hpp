@@ -32,6 +32,8 @@ struct data_distribution {
   Batch evaluation;
   Minibatch minibatch;
 };
+template <class Batch, class Minibatch>
+data_distribution(Batch, Minibatch) -> data_distribution<Batch, Minibatch>;  // which clang finds by itself from 17 on
 
 struct chain_length {
   std::size_t draws = 200;
