@@ -28,7 +28,7 @@ template <class T>
 void compare(errors& found, problem const& of, susc::random::stream& draw) {
   auto const [tokens, width, vocabulary, offset, has_bias, size, masked] = of;
   guarded<T> x(tokens, width, width + 2, offset), w(width * vocabulary, offset + 1), bias(vocabulary, offset + 2),
-      scratch(kernels::cross_entropy_block * vocabulary, offset + 3), loss(tokens, offset),
+      scratch(kernels::cross_entropy_scratch(vocabulary), offset + 3), loss(tokens, offset),
       losses_alone(tokens, offset + 1), dx(tokens * width, offset + 2), dw(width * vocabulary, offset + 3),
       dbias(vocabulary, offset);
   x.fill(draw), w.fill(draw, size), bias.fill(draw), dw.fill(draw), dbias.fill(draw);
@@ -134,7 +134,7 @@ TEST_CASE("cross-entropy's gradient by central differences") {
   constexpr std::size_t tokens = 4, width = 3, vocabulary = 6;
   susc::random::stream draw{{14}};
   guarded<double> x(tokens * width), w(width * vocabulary), bias(vocabulary), loss(tokens), dx(tokens * width),
-      dw(width * vocabulary), dbias(vocabulary), scratch(kernels::cross_entropy_block * vocabulary);
+      dw(width * vocabulary), dbias(vocabulary), scratch(kernels::cross_entropy_scratch(vocabulary));
   x.fill(draw), w.fill(draw), bias.fill(draw), dw.fill_constant(0), dbias.fill_constant(0);
   std::int32_t const target[tokens]{5, 0, 2, 2};
   double const weight = 0.7;

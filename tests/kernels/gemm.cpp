@@ -64,9 +64,22 @@ TEST_CASE_TEMPLATE("products against naive loops: every length of every extent, 
         }
 }
 
-TEST_CASE_TEMPLATE("products of sizes that Eigen cuts into blocks", T, float, double) {
+TEST_CASE_TEMPLATE("products larger than every block: rows, columns and depth", T, float, double) {
   susc::random::stream draw{{3}};
   for (auto const which : {product::plain, product::right_transposed, product::left_transposed})
-    CHECK(error_of<T>(which, kernels::output::add, 131, 67, 300, 1, draw) <= 1);
+    for (auto const mode : {kernels::output::overwrite, kernels::output::add})
+      CHECK(error_of<T>(which, mode, 201, 533, 301, 1, draw) <= 1);
+}
+
+TEST_CASE("a row has the same bits in a product of many rows and alone") {
+  susc::random::stream draw{{4}};
+  std::size_t const m = 23, n = 70, k = 300;
+  guarded<float> a(m, k, k, 0), b(k, n, n, 0), c(m, n, n, 0), one(1, n, n, 1);
+  a.fill(draw), b.fill(draw);
+  kernels::multiply<float>(view(c), view(a), view(b));
+  for (std::size_t i = 0; i != m; ++i) {
+    kernels::multiply<float>(view(one), {&a.at(i, 0), 1, k}, view(b));
+    for (std::size_t j = 0; j != n; ++j) CHECK(one.at(0, j) == c.at(i, j));
+  }
 }
 }  // namespace

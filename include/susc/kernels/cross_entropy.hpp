@@ -3,7 +3,7 @@
 /// held.
 //   logits[t,:] = x[t,:] W + bias       loss[t] = logsumexp(logits[t,:]) - logits[t, target[t]]   (nats)
 //   x, dx (tokens, width)    W, dW (width, vocabulary)    bias, dbias (vocabulary) or null    target, loss (tokens)
-//   scratch: at least cross_entropy_block * vocabulary
+//   scratch: cross_entropy_scratch(vocabulary)
 // Error vs. double, in units of cross_entropy_error * eps,
 // m = 1 + (vocabulary + tokens) / 16 + width * max|x| max|W| + |largest logit of the token|:
 //   loss: m + |loss|     dx, dW, dbias: their formula with all terms replaced by their absolutes, each times its m
@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "susc/kernels/gemm.hpp"
@@ -22,17 +23,35 @@ inline constexpr std::size_t cross_entropy_block = 128;  ///< tokens a block: 12
 inline constexpr double cross_entropy_error = 8;
 
 namespace detail {
-/// Replaces a row of logits by exp(logit - max), returns {max, sum of the exponentials}.
+/// From one row of logits to the next: not a power of two, whose rows would compete for the same lines of the cache.
+constexpr std::size_t logit_stride(std::size_t vocabulary) {
+  return (vocabulary + 15) / 16 * 16 + 16;
+}
+}  // namespace detail
+
+/// Elements of scratch that the kernels need.
+constexpr std::size_t cross_entropy_scratch(std::size_t vocabulary) {
+  return cross_entropy_block * detail::logit_stride(vocabulary);
+}
+
+namespace detail {
+/// Replaces a row of logits by exp(logit + bias - max), returns {max, sum of the exponentials}. `bias` may be null.
 template <class T>
-std::pair<T, T> exponentials(T* row, std::size_t count) {
+std::pair<T, T> exponentials(T* row, T const* bias, std::size_t count) {
   constexpr std::size_t step = lane_count<T>;
   std::size_t const whole = count / step * step;
-  T largest = row[0];
-  if (whole != 0) {
-    lanes<T> largest_lanes = load(row);
-    for (std::size_t i = step; i != whole; i += step) largest_lanes = maximum(largest_lanes, load(row + i));
-    largest = maximum_of_lanes(largest_lanes);
+  lanes<T> largest_lanes(std::numeric_limits<T>::lowest());
+  if (bias == nullptr) {
+    for (std::size_t i = 0; i != whole; i += step) largest_lanes = maximum(largest_lanes, load(row + i));
+  } else {
+    for (std::size_t i = 0; i != whole; i += step) {
+      lanes<T> const logit = load(row + i) + load(bias + i);
+      store(row + i, logit);
+      largest_lanes = maximum(largest_lanes, logit);
+    }
+    for (std::size_t i = whole; i != count; ++i) row[i] += bias[i];
   }
+  T largest = maximum_of_lanes(largest_lanes);
   for (std::size_t i = whole; i != count; ++i) largest = std::max(largest, row[i]);
   lanes<T> const shift(largest);
   lanes<T> sums(T(0));
@@ -49,12 +68,12 @@ std::pair<T, T> exponentials(T* row, std::size_t count) {
   return {largest, sum};
 }
 
+/// Loss of one token; its row of logits is replaced by exponentials, whose sum is returned too.
 template <class T>
-void block_logits(matrix<T> logits, matrix<T const> x, matrix<T const> w, T const* bias) {
-  multiply(logits, x, w);
-  if (bias == nullptr) return;
-  for (std::size_t t = 0; t != logits.rows; ++t)
-    for (std::size_t v = 0; v != logits.columns; ++v) logits.data[t * logits.stride + v] += bias[v];
+std::pair<T, T> token_loss(T* row, T const* bias, std::size_t count, std::size_t target) {
+  T const correct = row[target] + (bias == nullptr ? T(0) : bias[target]);
+  auto const [largest, sum] = exponentials(row, bias, count);
+  return {std::log(sum) + (largest - correct), sum};
 }
 }  // namespace detail
 
@@ -62,16 +81,13 @@ void block_logits(matrix<T> logits, matrix<T const> x, matrix<T const> w, T cons
 template <class T>
 void cross_entropy(T* loss, matrix<T const> x, matrix<T const> w, T const* bias, std::int32_t const* target,
                    T* scratch) {
+  std::size_t const stride = detail::logit_stride(w.columns);
   for (std::size_t begin = 0; begin < x.rows; begin += cross_entropy_block) {
     std::size_t const count = std::min(cross_entropy_block, x.rows - begin);
-    detail::block_logits<T>({scratch, count, w.columns}, {x.data + begin * x.stride, count, x.columns, x.stride}, w,
-                            bias);
-    for (std::size_t t = 0; t != count; ++t) {
-      T* const row = scratch + t * w.columns;
-      T const correct = row[target[begin + t]];
-      auto const [largest, sum] = detail::exponentials(row, w.columns);
-      loss[begin + t] = std::log(sum) + (largest - correct);
-    }
+    multiply<T>({scratch, count, w.columns, stride}, {x.data + begin * x.stride, count, x.columns, x.stride}, w);
+    for (std::size_t t = 0; t != count; ++t)
+      loss[begin + t] =
+          detail::token_loss(scratch + t * stride, bias, w.columns, static_cast<std::size_t>(target[begin + t])).first;
   }
 }
 
@@ -80,19 +96,20 @@ void cross_entropy(T* loss, matrix<T const> x, matrix<T const> w, T const* bias,
 template <class T>
 void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T const> x, matrix<T const> w,
                             T const* bias, std::int32_t const* target, T* scratch) {
+  std::size_t const stride = detail::logit_stride(w.columns);
   for (std::size_t begin = 0; begin < x.rows; begin += cross_entropy_block) {
     std::size_t const count = std::min(cross_entropy_block, x.rows - begin);
     matrix<T const> const block{x.data + begin * x.stride, count, x.columns, x.stride};
-    matrix<T> const logits{scratch, count, w.columns};
-    detail::block_logits<T>(logits, block, w, bias);
+    matrix<T> const logits{scratch, count, w.columns, stride};
+    multiply<T>(logits, block, w);
     for (std::size_t t = 0; t != count; ++t) {
-      T* const row = scratch + t * w.columns;
-      T const correct = row[target[begin + t]];
-      auto const [largest, sum] = detail::exponentials(row, w.columns);
-      loss[begin + t] = std::log(sum) + (largest - correct);
+      T* const row = scratch + t * stride;
+      std::size_t const correct = static_cast<std::size_t>(target[begin + t]);
+      auto const [nats, sum] = detail::token_loss(row, bias, w.columns, correct);
+      loss[begin + t] = nats;
       T const scale = weight / sum;
       for (std::size_t v = 0; v != w.columns; ++v) row[v] *= scale;
-      row[target[begin + t]] -= weight;
+      row[correct] -= weight;
       if (dbias != nullptr)
         for (std::size_t v = 0; v != w.columns; ++v) dbias[v] += row[v];
     }

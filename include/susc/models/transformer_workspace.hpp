@@ -95,7 +95,7 @@ struct transformer_workspace {
     }
     for (auto* rows : {&final_mean, &final_rstd, &losses}) grow(*rows, n);
     grow(final_normal, n * c.width);
-    grow(logits, std::min(n, kernels::cross_entropy_block) * c.vocabulary);
+    grow(logits, kernels::cross_entropy_scratch(c.vocabulary));
     if (targets.size() < n) targets.resize(n);
     if (!keep) return;
     for (auto* rows : {&d_stream, &d_normal}) grow(*rows, n * c.width);
