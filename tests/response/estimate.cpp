@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "susc/models/quadratic.hpp"
+#include "susc/models/transformer.hpp"
+#include "susc/models/transformer_init.hpp"
 
 namespace {
 
@@ -234,4 +237,94 @@ TEST_CASE("unusable settings are refused by name") {
   refused({.sampler = {.step_size = -1}}, "step_size is -1");
   refused({.posterior = {.localization = 100}, .sampler = {.step_size = .04}}, "unstable");
   refused({.posterior = {.n_beta = 0}}, "n_beta is 0");
+}
+
+namespace {
+
+constexpr susc::transformer_config small{
+    .vocabulary = 13, .context = 8, .width = 16, .layers = 2, .heads = 2, .mlp_width = 12};
+using small_transformer = susc::transformer<small>;
+
+// The same losses and gradients through the plain Model contract: nothing frozen, nothing restricted.
+struct plain_transformer {
+  using scalar = float;
+  using batch = susc::token_batch;
+  small_transformer inner{};  // its constructor is explicit
+  std::size_t parameter_count() const { return inner.parameter_count(); }
+  std::size_t example_count(batch const& b) const { return inner.example_count(b); }
+  std::vector<susc::component> components() const { return inner.components(); }
+  void losses(std::span<float const> w, batch const& b, std::span<float> l) const { inner.losses(w, b, l); }
+  float loss_and_gradient(std::span<float const> w, batch const& b, std::span<float> gradient) const {
+    return inner.loss_and_gradient(w, b, gradient);
+  }
+};
+static_assert(susc::FreezableModel<small_transformer> && susc::RestrictedModel<small_transformer>);
+static_assert(!susc::FreezableModel<plain_transformer> && !susc::RestrictedModel<plain_transformer>);
+
+susc::token_batch random_sequences(std::size_t size, susc::random::key key) {
+  susc::random::stream stream(key);
+  susc::token_batch batch{{}, size, 9};
+  for (std::size_t i = 0; i != size * batch.length; ++i)
+    batch.tokens.push_back(static_cast<susc::token>(stream.below(small.vocabulary)));
+  return batch;
+}
+
+template <class M, class Executor>
+susc::susceptibility_result of_transformer(M const& model, Executor const& run) {
+  auto const w = susc::initial_weights<float>(small_transformer{}.layout(), {2});
+  susc::data_distribution const data{random_sequences(3, {1}), random_sequences};
+  std::vector<susc::probe<susc::token_batch>> const probes{{"first", random_sequences(2, {2})},
+                                                           {"second", random_sequences(1, {3})}};
+  susc::susceptibility_options<> const options{.components = {"l0h1", "l1h0", "l0h0+l1h1", "l1mlp", "embed"},
+                                               .posterior = {.n_beta = 30, .localization = 100},
+                                               .sampler = {.step_size = 1e-2},
+                                               .chains = 2,
+                                               .draws = 16,
+                                               .burn_in = 2,
+                                               .batch_size = 4};
+  return susc::estimate_susceptibilities(model, w, data, probes, options, run);
+}
+
+}  // namespace
+
+TEST_CASE("susceptibilities of a transformer: same bits for any executor and in every run") {
+  small_transformer const model;
+  auto const one = of_transformer(model, susc::sequential{});
+  auto const again = of_transformer(model, susc::sequential{});
+  susc::susceptibility_result const others[]{again, of_transformer(model, susc::threads{1}),
+                                             of_transformer(model, susc::threads{2}),
+                                             of_transformer(model, susc::threads{3})};
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    auto const examples = one.example_susceptibilities(how), rows = one.response_matrix(how);
+    REQUIRE(examples.value.shape(0) == 24);
+    REQUIRE(rows.value.shape(1) == 5);
+    for (auto const& other : others) {
+      CHECK(examples.value == other.example_susceptibilities(how).value);
+      CHECK(examples.error == other.example_susceptibilities(how).error);
+      CHECK(rows.value == other.response_matrix(how).value);
+      CHECK(rows.error == other.response_matrix(how).error);
+    }
+  }
+  for (auto const& other : others)
+    for (std::size_t c = 0; c != 5; ++c)
+      CHECK(one.components[c].observable_traces == other.components[c].observable_traces);
+}
+
+TEST_CASE("susceptibilities of a transformer: freezing and restricting change no more than rounding") {
+  auto const fast = of_transformer(small_transformer{}, susc::threads{2});
+  auto const plain = of_transformer(plain_transformer{}, susc::threads{2});
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    auto const a = fast.example_susceptibilities(how).value, b = plain.example_susceptibilities(how).value;
+    for (std::size_t c = 0; c != a.shape(1); ++c) {
+      double largest = 0, difference = 0;
+      for (std::size_t j = 0; j != a.shape(0); ++j) {
+        largest = std::max(largest, std::abs(b(j, c)));
+        difference = std::max(difference, std::abs(a(j, c) - b(j, c)));
+      }
+      CAPTURE(c);
+      CAPTURE(largest);
+      CHECK(largest > 1e-6);
+      CHECK(difference < 1e-3 * largest);
+    }
+  }
 }

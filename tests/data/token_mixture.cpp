@@ -1,0 +1,63 @@
+#include "susc/data/token_mixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <map>
+#include <vector>
+
+namespace {
+
+// Part p has the rows (10 p, 10 p + 1), (10 p + 2, 10 p + 3), ...
+susc::token_mixture::part part(char const* name, susc::token first, std::size_t rows, double weight) {
+  susc::token_batch batch{{}, rows, 2};
+  for (std::size_t i = 0; i != 2 * rows; ++i) batch.tokens.push_back(first + static_cast<susc::token>(i));
+  return {name, batch, weight};
+}
+
+}  // namespace
+
+TEST_CASE("token_mixture: parts by weight, whatever their size, rows uniformly within a part") {
+  susc::token_mixture const mixture{
+      {part("a", 10, 4, 1), part("never", 20, 2, 0), part("b", 30, 1, 2.5), part("c", 40, 2, .5)}};
+  std::size_t const draws = 40'000;
+  auto const sample = mixture.sample(draws, {9});
+  REQUIRE(sample.sequences == draws);
+  REQUIRE(sample.length == 2);
+  REQUIRE(sample.tokens.size() == 2 * draws);
+  std::map<susc::token, double> counts;
+  for (std::size_t i = 0; i != draws; ++i) {
+    auto const row = sample.sequence(i);
+    REQUIRE(row[1] == row[0] + 1);
+    counts[row[0]] += 1;
+  }
+  std::map<susc::token, double> const expected{{10, 1 / 16.}, {12, 1 / 16.}, {14, 1 / 16.}, {16, 1 / 16.},
+                                               {30, 2.5 / 4}, {40, 1 / 16.}, {42, 1 / 16.}};
+  CHECK(counts.size() == expected.size());
+  for (auto const& entry : expected) {
+    double const p = entry.second, mean = p * draws;
+    CAPTURE(entry.first);
+    CHECK(std::abs(counts[entry.first] - mean) < 5 * std::sqrt(mean * (1 - p)));
+  }
+  CHECK(sample == mixture.sample(draws, {9}));
+  CHECK(sample != mixture.sample(draws, {10}));
+}
+
+TEST_CASE("token_mixture: equal weights by default") {
+  susc::token_mixture const mixture{{{"a", {{1, 1}, 1, 2}}, {"b", {{2, 2}, 1, 2}}}};
+  auto const sample = mixture.sample(10'000, {1});
+  double ones = 0;
+  for (std::size_t i = 0; i != 10'000; ++i) ones += sample.sequence(i)[0] == 1;
+  CHECK(std::abs(ones - 5000) < 5 * 50);
+}
+
+TEST_CASE("token_mixture: nothing to draw from, and parts that do not fit together, are refused by name") {
+  using parts = std::vector<susc::token_mixture::part>;
+  auto const refused = [](parts const& p, char const* message) {
+    CHECK_THROWS_WITH_AS((susc::token_mixture{p}.sample(3, {1})), message, susc::error);
+  };
+  refused({part("a", 10, 1, 1), part("b", 20, 0, 1)}, "domain 'b' has no sequences to draw from");
+  refused({part("a", 10, 1, 1), {"b", {{1, 2, 3}, 1, 3}}}, "domain 'b' has sequences of 3 tokens, 'a' of 2");
+  refused({part("a", 10, 1, 0)}, "a mixture of datasets needs at least one part of positive weight");
+  refused({}, "a mixture of datasets needs at least one part of positive weight");
+}
