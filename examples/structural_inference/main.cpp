@@ -5,9 +5,14 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
+#include <new>
 #include <optional>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <xsimd/xsimd.hpp>
 
@@ -108,7 +113,8 @@ void print_modes(nlohmann::json const& summary) {
   }
 }
 
-susc::susceptibility_options<> sampling_options(options const& o, susc::transformer_config const& config) {
+/// Throws on settings that no model could be sampled with.
+susc::susceptibility_options<> sampling_options(options const& o) {
   double const localization = o.localization.value_or(o.synthetic() ? 300 : 200);
   susc::susceptibility_options<> sampling{.components = o.components,
                                           .posterior = {.n_beta = o.n_beta, .localization = localization},
@@ -118,18 +124,37 @@ susc::susceptibility_options<> sampling_options(options const& o, susc::transfor
                                           .thinning = o.thinning,
                                           .batch_size = o.batch_size,
                                           .seed = o.seed};
-  if (sampling.components.empty()) sampling.components = susc::head_names(config);
+  susc::check(sampling.posterior);
+  susc::require(std::isfinite(o.n_beta) && std::isfinite(localization), "n_beta is ", o.n_beta, ", localization is ",
+                localization, ", must be finite");
   susc::require(localization > 0 || o.step_size, "--localization 0 needs a --step-size");
   sampling.sampler.step_size = o.step_size.value_or(1 / localization);
+  sampling.sampler.check(sampling.posterior);
+  susc::check(susc::chain_length{o.draws, o.burn_in, o.thinning, o.batch_size});
   if (o.all_weights == "same") sampling.all_weights = {sampling.posterior, sampling.sampler};
   return sampling;
+}
+
+/// Moves the results into the output folder, and removes those of an earlier run that this one has none of.
+void commit(susc::staged_directory& results, std::filesystem::path const& output) {
+  std::set<std::string> written;
+  for (auto const& entry : std::filesystem::directory_iterator(results.path()))
+    written.insert(entry.path().filename().string());
+  results.commit();
+  for (auto const& entry : std::filesystem::directory_iterator(output)) {
+    std::string const name = entry.path().filename().string();
+    bool const array =
+        name.ends_with(".npy") && (name.starts_with("response_matrix") || name.starts_with("token_susceptibilities") ||
+                                   name.starts_with("principal_components"));
+    if ((array || name == "tokenizer.model") && !written.contains(name)) std::filesystem::remove(entry.path());
+  }
 }
 
 void run(options const& o) {
   stopwatch const whole;
   // Checked before anything is computed, so that no long run fails at its end.
   susc::staged_directory results_folder(o.output);
-  std::filesystem::create_directories(o.output);
+  auto sampling = sampling_options(o);
   run_results results;
   results.versions = versions();
   auto const timed = [&](std::string name, double tokens, auto&& work) {
@@ -151,12 +176,15 @@ void run(options const& o) {
   // Settings are checked against the model before it is trained.
   susc::transformer_config const config = o.external() ? trained->model.config() : configuration(o, data);
   susc::check(config);
-  auto sampling = sampling_options(o, config);
-  for (auto const& name : sampling.components)
-    susc::find_component(susc::dynamic_transformer(config).components(), name);
-  susc::check(sampling.posterior);
-  sampling.sampler.check(sampling.posterior);
-  susc::check(susc::chain_length{o.draws, o.burn_in, o.thinning, o.batch_size});
+  susc::require(config.context >= shortest_context, "the model's context is ", config.context, " tokens, at least ",
+                shortest_context, " are needed to score heads on repeated tokens");
+  if (sampling.components.empty()) sampling.components = susc::head_names(config);
+  auto const known = susc::dynamic_transformer(config).components();
+  for (std::string const& name : sampling.components) {
+    susc::find_component(known, name);
+    susc::require(std::count(sampling.components.begin(), sampling.components.end(), name) == 1, "component '", name,
+                  "' is given twice");
+  }
   if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data)); });
   auto const& model = trained->model;
   std::span<float const> const w(trained->w);
@@ -194,6 +222,10 @@ void run(options const& o) {
         susc::estimate_susceptibilities(model, w, distribution, data.probes, sampling, susc::threads{o.threads});
   });
   shown.finish();
+  auto const& responses = results.response.components;
+  susc::require(
+      std::any_of(responses.begin(), responses.end(), [&](auto const& c) { return c.dropped_chains() != o.chains; }),
+      "every chain diverged; a smaller --step-size or --n-beta, or a larger --localization, would help");
 
   results.settings = {{"corpus", o.external() ? o.pretraining : o.corpus},
                       {"model", trained->training},
@@ -218,7 +250,7 @@ void run(options const& o) {
   if (!data.tokenizer.empty())
     susc::write_file_atomically(results_folder.path() / "tokenizer.model",
                                 [&](std::ostream& out) { out << data.tokenizer; });
-  results_folder.commit();
+  commit(results_folder, o.output);
 
   print_response(results, o.centring);
   print_modes(summary);
@@ -241,6 +273,10 @@ int main(int argc, char** argv) {
     std::cerr << "structural_inference: " << e.what() << " (see --help)\n";
   } catch (susc::error const& e) {
     std::cerr << "structural_inference: " << e.what() << '\n';
+  } catch (std::bad_alloc const&) {
+    std::cerr << "structural_inference: not enough memory for these settings\n";
+  } catch (std::length_error const&) {
+    std::cerr << "structural_inference: not enough memory for these settings\n";
   } catch (std::exception const& e) {
     std::cerr << "structural_inference: " << e.what() << '\n';
     return 1;

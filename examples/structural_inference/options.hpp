@@ -1,16 +1,21 @@
 #pragma once
 // The command line of structural_inference.
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "susc/core/error.hpp"
 #include "susc/response/susceptibility.hpp"
 
 namespace structural_inference {
+
+inline constexpr std::size_t shortest_context = 4;  ///< twice the shortest segment that heads are scored on
 
 struct options {
   std::string corpus = "system";
@@ -98,6 +103,19 @@ inline std::optional<options> parse(int argc, char** argv) {
   sampling->add_option("--seed", o.seed, "of the chains");
   sampling->add_option("--threads", o.threads, "0: as many as the machine has");
 
+  // CLI11 takes -1 and what is too large for the largest unsigned number.
+  CLI::Validator const unsigned_number(
+      [](std::string& text) -> std::string {
+        if (text.starts_with('-')) return text + " is negative";
+        std::uint64_t value = 0;
+        auto const read = std::from_chars(text.data(), text.data() + text.size(), value);
+        return read.ec == std::errc::result_out_of_range ? text + " is too large" : "";
+      },
+      "");
+  for (auto* group : {data, model, sampling})
+    for (auto* option : group->get_options())
+      if (option->get_type_name() == "UINT") option->check(unsigned_number);
+
   try {
     app.parse(argc, argv);
   } catch (CLI::Success const& help) {
@@ -105,12 +123,33 @@ inline std::optional<options> parse(int argc, char** argv) {
     return {};
   }
   o.centring = centring == "full" ? susc::centring::full : susc::centring::restricted;
-  susc::require(!o.external() || !o.pretraining.empty(),
-                "--model needs --pretraining FILE.npy, token ids of its training data");
-  susc::require(!o.external() || !o.probes.empty(), "--model needs at least one --probe NAME=FILE.npy");
-  susc::require(o.external() || (o.pretraining.empty() && o.probes.empty()),
-                "--pretraining and --probe go with --model FILE.safetensors");
-  susc::require(o.chains > 0, "--chains is 0, must be at least 1");
+  auto const positive = [](std::size_t value, char const* name) {
+    susc::require(value > 0, name, " is 0, must be at least 1");
+  };
+  positive(o.chains, "--chains");
+  positive(o.evaluation_tokens, "--evaluation-tokens");
+  positive(o.probe_tokens, "--probe-tokens");
+  positive(o.tokens_per_domain, "--tokens-per-domain");
+  susc::require(app.count("--model") == 0 || o.external(), "--model is empty, must be FILE.safetensors");
+  if (o.external()) {
+    susc::require(!o.pretraining.empty(), "--model needs --pretraining FILE.npy, token ids of its training data");
+    susc::require(!o.probes.empty(), "--model needs at least one --probe NAME=FILE.npy");
+    for (auto* option : model->get_options())
+      susc::require(option->count() == 0 || option->get_name() == "--training-seed", option->get_name(),
+                    " is for a model that is trained here, without --model");
+    for (char const* name : {"--corpus", "--tokens-per-domain", "--probe-tokens"})
+      susc::require(app.count(name) == 0, name, " is for a model that is trained here, without --model");
+    return o;
+  }
+  susc::require(o.pretraining.empty() && o.probes.empty() && o.activation.empty(),
+                "--pretraining, --probe and --activation go with --model FILE.safetensors");
+  susc::require(o.context.value_or(64) >= shortest_context, "--context is ", o.context.value_or(64),
+                ", must be at least ", shortest_context, " to score heads on repeated tokens");
+  susc::require(o.training_steps.value_or(1) > 0, "--training-steps is 0, must be at least 1");
+  double const rate = o.learning_rate.value_or(1);
+  susc::require(std::isfinite(rate) && rate > 0, "--learning-rate is ", rate, ", must be positive");
+  susc::require(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "--weight-decay is ", o.weight_decay,
+                ", must not be negative");
   return o;
 }
 

@@ -58,6 +58,8 @@ inline trained_model train(options const& o, prepared_data const& data) {
                                 {"training_seed", training.seed},
                                 {"data", fingerprint(data.training)}};
   auto const file = o.output / "model.safetensors";
+  susc::require(!std::filesystem::exists(file) || std::filesystem::is_regular_file(file), file.string(),
+                ": in the way of the trained model, not a regular file");
   std::cout << "Model: " << config.layers << " layers of " << config.heads << " heads, width " << config.width
             << ", context " << config.context << ", vocabulary " << config.vocabulary << "; " << model.parameter_count()
             << " parameters" << std::endl;
@@ -82,6 +84,8 @@ inline trained_model train(options const& o, prepared_data const& data) {
       susc::matrix_ranges(model.layout()), training, susc::threads{o.threads},
       [&](std::size_t, double) { shown.advance(tokens); });
   shown.finish();
+  // Saved before anything is sampled: training need not be repeated. A run refused before this leaves no folder.
+  std::filesystem::create_directories(o.output);
   susc::save_transformer(file, model.layout(), std::span<float const>(w), {{"training", settings.dump()}});
   return {model, std::move(w), settings};
 }
