@@ -21,9 +21,9 @@ FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 CODES = {"<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q"}
 
 SAMPLING = ["--draws", "8", "--chains", "2", "--burn-in", "2"]
-TINY = ["--corpus", "synthetic", "--training-steps", "20", "--width", "16", "--heads", "2", "--context", "32",
-        "--tokens-per-domain", "20000", "--probe-tokens", "64", "--evaluation-tokens", "64",
-        "--components", "l0h0,l1h1", *SAMPLING]  # fmt: skip
+TINY = ["--corpus", "synthetic", "--training-steps", "20", "--training-batch-size", "8", "--width", "16",
+        "--heads", "2", "--context", "32", "--tokens-per-domain", "20000", "--probe-tokens", "64",
+        "--evaluation-tokens", "64", "--batch-size", "4", "--components", "l0h0,l1h1", *SAMPLING]  # fmt: skip
 DOMAINS = ["bigram", "phrases", "brackets", "induction"]
 
 
