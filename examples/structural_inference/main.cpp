@@ -19,6 +19,8 @@
 #include "data.hpp"
 #include "options.hpp"
 #include "results.hpp"
+#include "susc/data/ngram.hpp"
+#include "susc/io/file.hpp"
 #include "susc/report/progress.hpp"
 #include "susc/response/estimate.hpp"
 #include "susc/version.hpp"
@@ -87,7 +89,7 @@ void print_model(run_results const& results) {
 
 void print_response(run_results const& results, susc::centring how) {
   auto const chi = results.response.response_matrix(how);
-  std::printf("\nResponse matrix x 1e4, %s centring (standard error)\n%-10s", name_of(how), "");
+  std::printf("\nResponse matrix x 1e4, %s centring (error)\n%-10s", name_of(how), "");
   for (auto const& probe : results.response.probes) std::printf(" %16.16s", probe.c_str());
   std::printf("   E[phi]   LLC\n");
   auto const diagnostics = results.response.diagnostics();
@@ -207,7 +209,11 @@ void run(options const& o) {
   susc::data_distribution const distribution{
       data.evaluation, [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); }};
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
-  std::size_t const chains = o.chains * (sampling.components.size() + 1);
+  // A component that is all weights is sampled once, by the chains with all weights free.
+  auto const restricted = std::count_if(
+      sampling.components.begin(), sampling.components.end(),
+      [&](std::string const& name) { return susc::find_component(known, name).size() != model.parameter_count(); });
+  std::size_t const chains = o.chains * (static_cast<std::size_t>(restricted) + 1);
   std::size_t const steps = o.burn_in + o.draws * o.thinning;
   double const tokens = static_cast<double>(chains * steps * o.batch_size * positions) +
                         static_cast<double>(chains * o.draws) *
@@ -269,8 +275,6 @@ int main(int argc, char** argv) {
   try {
     if (auto const options = structural_inference::parse(argc, argv)) structural_inference::run(*options);
     return 0;
-  } catch (CLI::Error const& e) {
-    std::cerr << "structural_inference: " << e.what() << " (see --help)\n";
   } catch (susc::error const& e) {
     std::cerr << "structural_inference: " << e.what() << '\n';
   } catch (std::bad_alloc const&) {

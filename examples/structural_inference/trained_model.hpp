@@ -1,6 +1,5 @@
 #pragma once
 // The language model of a run: trained here, read again from an earlier run, or trained elsewhere.
-#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -8,6 +7,7 @@
 
 #include "data.hpp"
 #include "options.hpp"
+#include "susc/data/repeats.hpp"
 #include "susc/models/head_scores.hpp"
 #include "susc/models/transformer.hpp"
 #include "susc/models/transformer_file.hpp"

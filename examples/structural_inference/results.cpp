@@ -1,0 +1,242 @@
+#include "results.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <xtensor/xtensor.hpp>
+
+#include "susc/io/file.hpp"
+#include "susc/io/npy.hpp"
+#include "susc/report/html.hpp"
+#include "susc/structure/auc.hpp"
+#include "susc/structure/principal_components.hpp"
+
+namespace structural_inference {
+
+namespace {
+
+/// For JSON: what is not finite is null, and no more digits than an error bar needs.
+json number(double value) {
+  if (!std::isfinite(value)) return nullptr;
+  if (value == 0) return 0;
+  double const scale = std::pow(10, 5 - std::ceil(std::log10(std::abs(value))));
+  return std::isfinite(scale) && scale > 0 ? std::round(value * scale) / scale : value;
+}
+
+json rows_of(xt::xtensor<double, 2> const& matrix) {
+  json rows = json::array();
+  for (std::size_t i = 0; i != matrix.shape(0); ++i) {
+    json row = json::array();
+    for (std::size_t j = 0; j != matrix.shape(1); ++j) row.push_back(number(matrix(i, j)));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+/// Which components are single heads, and what those do.
+struct head_labels {
+  std::vector<char> head, induction, second_layer;
+};
+head_labels label(std::vector<std::string> const& components, std::vector<susc::head_score> const& scores) {
+  head_labels labels;
+  for (std::string const& name : components) {
+    auto const score = std::find_if(scores.begin(), scores.end(), [&](susc::head_score const& s) {
+      return susc::head_name(s.layer, s.head) == name;
+    });
+    bool const found = score != scores.end();
+    labels.head.push_back(found);
+    labels.induction.push_back(found && score->prefix_matching > induction_threshold);
+    labels.second_layer.push_back(found && score->layer == 1);
+  }
+  return labels;
+}
+
+/// How well the loadings of mode k separate induction heads from the others among those in `among`.
+double separation(xt::xtensor<double, 2> const& loadings, std::size_t k, head_labels const& labels,
+                  std::vector<char> const& among) {
+  std::vector<double> row(loadings.shape(1));
+  for (std::size_t c = 0; c != row.size(); ++c) row[c] = loadings(k, c);
+  return susc::separation(row, labels.induction, among);
+}
+
+/// Principal components as JSON: up to `most` of them; null where a component has no estimate.
+json modes_of(susc::principal_modes const& modes, head_labels const& labels, std::size_t most = 8) {
+  json singular = json::array(), explained = json::array(), loadings = json::array(), auc = json::array(),
+       auc_second_layer = json::array();
+  for (std::size_t k = 0; k != std::min<std::size_t>(most, modes.singular_values.size()); ++k) {
+    singular.push_back(number(modes.singular_values(k)));
+    explained.push_back(number(modes.explained(k)));
+    json row = json::array();
+    for (std::size_t c = 0; c != modes.loadings.shape(1); ++c) row.push_back(number(modes.loadings(k, c)));
+    loadings.push_back(std::move(row));
+    auc.push_back(number(separation(modes.loadings, k, labels, labels.head)));
+    auc_second_layer.push_back(number(separation(modes.loadings, k, labels, labels.second_layer)));
+  }
+  return {{"singular_values", singular},
+          {"explained", explained},
+          {"loadings", loadings},
+          {"auc", auc},
+          {"auc_l1", auc_second_layer}};
+}
+
+/// Only columns with estimates can be decomposed: a component whose chains all diverged has none.
+bool complete(xt::xtensor<double, 2> const& matrix) {
+  return std::all_of(matrix.begin(), matrix.end(), [](double x) { return std::isfinite(x); });
+}
+
+json diagnostics_of(susc::susceptibility_result const& response) {
+  json all = json::array();
+  for (auto const& d : response.diagnostics())
+    all.push_back({{"component", d.name},
+                   {"mean_observable", number(d.observable.value)},
+                   {"mean_observable_error", number(d.observable.error)},
+                   {"llc", number(d.learning_coefficient.value)},
+                   {"llc_error", number(d.learning_coefficient.error)},
+                   {"r_hat", number(d.r_hat)},
+                   {"ess", number(d.effective_sample_size)},
+                   {"dropped_chains", d.dropped_chains},
+                   {"draws", d.draws}});
+  return all;
+}
+
+/// Text of each probe, up to `most` tokens of it, with each token's susceptibility to every component.
+json text_of(prepared_data const& data, run_results const& results, susc::response_estimates const& tokens,
+             std::size_t most = 512) {
+  json all = json::array();
+  for (std::size_t p = 0; p != data.probes.size(); ++p) {
+    token_batch const& batch = data.probes[p].batch;
+    json sequences = json::array();
+    std::size_t const positions = batch.length - 1;
+    for (std::size_t s = 0; s != batch.sequences && (s == 0 || (s + 1) * positions <= most); ++s) {
+      json pieces = json::array(), loss = json::array({nullptr}), value = json::array({nullptr}),
+           error = json::array({nullptr});
+      for (susc::token const t : batch.sequence(s)) pieces.push_back(data.piece(t));
+      for (std::size_t t = 0; t != positions; ++t) {
+        std::size_t const row = results.response.groups[p].begin + s * positions + t;
+        json values = json::array(), errors = json::array();
+        for (std::size_t c = 0; c != tokens.value.shape(1); ++c) {
+          values.push_back(number(tokens.value(row, c)));
+          errors.push_back(number(tokens.error(row, c)));
+        }
+        loss.push_back(number(results.token_losses[row]));
+        value.push_back(std::move(values));
+        error.push_back(std::move(errors));
+      }
+      sequences.push_back({{"tokens", pieces}, {"loss", loss}, {"value", value}, {"error", error}});
+    }
+    all.push_back({{"probe", data.probes[p].name}, {"sequences", sequences}});
+  }
+  return all;
+}
+
+xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data) {
+  std::size_t rows = 0;
+  for (auto const& probe : data.probes) rows += probe.batch.example_count();
+  auto table = xt::xtensor<std::int32_t, 2>::from_shape({rows, 4});
+  std::size_t row = 0;
+  for (std::size_t p = 0; p != data.probes.size(); ++p)
+    for (std::size_t s = 0; s != data.probes[p].batch.sequences; ++s)
+      for (std::size_t t = 1; t != data.probes[p].batch.length; ++t, ++row) {
+        table(row, 0) = static_cast<std::int32_t>(p);
+        table(row, 1) = static_cast<std::int32_t>(s);
+        table(row, 2) = static_cast<std::int32_t>(t);
+        table(row, 3) = data.probes[p].batch.sequence(s)[t];
+      }
+  return table;
+}
+
+}  // namespace
+
+json write(std::filesystem::path const& folder, run_results const& results, prepared_data const& data,
+           susc::centring chosen) {
+  auto const components = results.response.component_names();
+  head_labels const labels = label(components, results.scores);
+  json matrices, principal;
+  susc::response_estimates chosen_tokens;
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    std::string const suffix = how == chosen ? "" : std::string("_") + name_of(how);
+    auto const matrix = results.response.response_matrix(how);
+    auto tokens = results.response.example_susceptibilities(how);
+    susc::write_npy(folder / ("response_matrix" + suffix + ".npy"), matrix.value);
+    susc::write_npy(folder / ("response_matrix" + suffix + "_error.npy"), matrix.error);
+    susc::write_npy(folder / ("token_susceptibilities" + suffix + ".npy"), tokens.value);
+    susc::write_npy(folder / ("token_susceptibilities" + suffix + "_error.npy"), tokens.error);
+    matrices[name_of(how)] = {{"value", rows_of(matrix.value)}, {"error", rows_of(matrix.error)}};
+    if (complete(tokens.value)) {
+      auto const modes = susc::principal_components(tokens.value);
+      principal[name_of(how)] = {{"tokens", modes_of(modes, labels)},
+                                 {"probes", modes_of(susc::principal_components(matrix.value), labels)}};
+      susc::write_npy(folder / ("principal_components" + suffix + "_singular_values.npy"), modes.singular_values);
+      susc::write_npy(folder / ("principal_components" + suffix + "_loadings.npy"), modes.loadings);
+      susc::write_npy(folder / ("principal_components" + suffix + "_scores.npy"), modes.scores);
+    }
+    if (how == chosen) chosen_tokens = std::move(tokens);
+  }
+  susc::write_npy(folder / "tokens.npy", token_table(data));
+  susc::write_npy<float>(folder / "token_losses.npy", results.token_losses, {results.token_losses.size()});
+
+  json heads = json::array(), losses = json::array(), timings = json::array(), traces;
+  for (auto const& s : results.scores)
+    heads.push_back({{"name", susc::head_name(s.layer, s.head)},
+                     {"layer", s.layer},
+                     {"head", s.head},
+                     {"prefix_matching", number(s.prefix_matching)},
+                     {"previous_token", number(s.previous_token)},
+                     {"induction", s.prefix_matching > induction_threshold}});
+  for (auto const& l : results.losses)
+    losses.push_back({{"domain", l.domain},
+                      {"model", number(l.model)},
+                      {"unigram", number(l.unigram)},
+                      {"bigram", number(l.bigram)}});
+  for (auto const& p : results.phases)
+    timings.push_back(
+        {{"phase", p.name},
+         {"seconds", number(p.seconds)},
+         {"tokens_per_second", p.tokens > 0 && p.seconds > 0 ? number(p.tokens / p.seconds) : json(nullptr)}});
+  auto const trace = [&](susc::component_response const& c) {
+    for (auto const& chain : c.observable_traces) {
+      json draws = json::array();
+      for (double const phi : chain) draws.push_back(number(phi));
+      traces[c.name].push_back(std::move(draws));
+    }
+  };
+  trace(results.response.all_weights);
+  for (auto const& c : results.response.components) trace(c);
+
+  json summary{{"settings", results.settings},
+               {"versions", results.versions},
+               {"data", results.data_sizes},
+               {"components", components},
+               {"probes", results.response.probes},
+               {"centring", name_of(chosen)},
+               {"response_matrix", matrices},
+               {"principal_components", principal},
+               {"heads", heads},
+               {"losses", losses},
+               {"diagnostics", diagnostics_of(results.response)},
+               {"warnings", results.response.warnings()},
+               {"timings", timings}};
+  auto const& all = results.response.all_weights;
+  summary["all_weights"] = {{"localization", all.posterior.localization}, {"step_size", all.step_size}};
+  susc::write_file_atomically(folder / "summary.json", [&](std::ostream& out) {
+    out << summary.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  });
+
+  json report = summary;
+  // One level of settings for the page: what the model was trained with beside what it was sampled with.
+  for (auto const& [name, value] : results.settings["model"].items()) report["settings"]["model " + name] = value;
+  report["settings"].erase("model");
+  report["title"] = "Structural inference: susceptibilities of " + std::to_string(components.size()) + " components";
+  report["traces"] = traces;
+  report["text"] = text_of(data, results, chosen_tokens);
+  if (principal.contains(name_of(chosen)))
+    report["principal_components"] = principal[name_of(chosen)];
+  else
+    report.erase("principal_components");
+  for (char const* extra : {"data", "all_weights"}) report.erase(extra);
+  std::string const page = susc::html_report(report);
+  susc::write_file_atomically(folder / "report.html", [&](std::ostream& out) { out << page; });
+  return summary;
+}
+
+}  // namespace structural_inference
