@@ -39,7 +39,7 @@ std::optional<options> parse(int argc, char** argv) {
   model->add_option("--training-steps", o.training_steps, "(2000; synthetic: 5000)");
   model->add_option("--training-batch-size", o.training_batch_size, "sequences");
   model->add_option("--learning-rate", o.learning_rate, "of AdamW (5e-3; synthetic: 1e-2)");
-  model->add_option("--weight-decay", o.weight_decay, "of AdamW, on matrices");
+  model->add_option("--weight-decay", o.weight_decay, "of AdamW, on the matrices of heads, MLP and unembedding");
   model->add_option("--training-seed", o.training_seed, "of data, initial weights and training");
 
   auto* sampling = app.add_option_group("Sampling");

@@ -81,7 +81,7 @@ inline trained_model train(options const& o, prepared_data const& data) {
   susc::train_adamw(
       model, std::span<float>(w),
       [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
-      susc::matrix_ranges(model.layout()), training, susc::threads{o.threads},
+      susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
       [&](std::size_t, double) { shown.advance(tokens); });
   shown.finish();
   // Saved before anything is sampled: training need not be repeated. A run refused before this leaves no folder.

@@ -216,7 +216,7 @@ TEST_CASE("adamw: a tiny transformer learns a cyclic language, with the same bit
     double first = 0, last = 0;
     auto with_seed = options;
     with_seed.seed = seed;
-    susc::train_adamw(model, std::span<float>(w), cyclic, susc::matrix_ranges(model.layout()), with_seed, run,
+    susc::train_adamw(model, std::span<float>(w), cyclic, susc::decayed_ranges(model.layout()), with_seed, run,
                       [&](std::size_t step, double loss) { (step == 0 ? first : last) = loss; });
     CHECK(first > .9 * std::log(7));
     CHECK(last < .1 * std::log(7));

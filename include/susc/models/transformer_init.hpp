@@ -14,9 +14,9 @@ namespace susc {
 
 enum class position_init { sinusoidal, normal };
 
-/// Token embedding N(0, .05²); W_Q, W_K, W_V, W_in, W_U N(0, 1/inputs); W_O and W_out N(0, 1/(2 layers inputs)), so
-/// that the residual stream keeps its scale; LayerNorm 1 and 0; biases 0. Positions start as sinusoids of amplitude .3
-/// √2 and wavelengths 3 .. 2 context, or as N(0, .05²), and are learned from there.
+/// Token embedding N(0, .05²); W_Q, W_K, W_V, W_in, W_U N(0, 1/inputs); W_O N(0, 1/(2 layers width)), W_out N(0, 1/(2
+/// layers inputs)), so that the residual stream keeps its scale; LayerNorm 1 and 0; biases 0. Positions start as
+/// sinusoids of amplitude .3 √2 and wavelengths 3 .. 2 context, or as N(0, .05²), and are learned from there.
 template <std::floating_point T>
 aligned_vector<T> initial_weights(transformer_layout const& layout, random::key key,
                                   position_init positions = position_init::sinusoidal) {
@@ -64,10 +64,11 @@ aligned_vector<T> initial_weights(transformer_layout const& layout, random::key 
   return w;
 }
 
-/// The coordinates of all matrices: what weight decay applies to (LayerNorm and biases do not decay).
-inline std::vector<index_range> matrix_ranges(transformer_layout const& layout) {
+/// The coordinates of the matrices that activations are multiplied by, what weight decay applies to: heads, MLP and an
+/// untied unembedding, but not embedding, positions, LayerNorm and biases. Decayed positions blur previous-token heads.
+inline std::vector<index_range> decayed_ranges(transformer_layout const& layout) {
   transformer_config const& c = layout.config;
-  std::vector<index_range> ranges{layout.embedding(), layout.positions(), layout.unembedding()};
+  std::vector<index_range> ranges{layout.unembedding()};
   for (std::size_t l = 0; l != c.layers; ++l) {
     for (std::size_t h = 0; h != c.heads; ++h)
       ranges.push_back({layout.head(l, h).begin, layout.head(l, h).begin + 4 * layout.head_matrix()});
