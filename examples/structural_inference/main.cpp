@@ -5,7 +5,6 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -127,8 +126,6 @@ susc::susceptibility_options<> sampling_options(options const& o) {
                                           .batch_size = o.batch_size,
                                           .seed = o.seed};
   susc::check(sampling.posterior);
-  susc::require(std::isfinite(o.n_beta) && std::isfinite(localization), "n_beta is ", o.n_beta, ", localization is ",
-                localization, ", must be finite");
   susc::require(localization > 0 || o.step_size, "--localization 0 needs a --step-size");
   sampling.sampler.step_size = o.step_size.value_or(1 / localization);
   sampling.sampler.check(sampling.posterior);

@@ -98,7 +98,7 @@ TEST_CASE("initial weights: positions are sinusoids of wavelengths 3 to twice th
   CHECK(small[narrow.positions().begin + 1] == doctest::Approx(amplitude * std::sin(2 * std::acos(-1.) / 3)));
 }
 
-TEST_CASE("matrix ranges: weight decay applies to matrices, not to LayerNorm and biases") {
+TEST_CASE("decayed ranges: weight decay applies to matrices, not to look-up tables, LayerNorm and biases") {
   for (auto const& kind : configurations()) {
     CAPTURE(kind.name);
     susc::transformer_config const& c = kind.config;

@@ -81,6 +81,9 @@ TEST_CASE("result: diverged chains, disagreeing chains and short chains are warn
   auto const few = result_of({response("head", 10, 4, 10)});
   CHECK(has(few.warnings(), "head: effective sample size of the observable is "));
 
+  auto const hardly_any = result_of({response("head", 10, 4, 3)});
+  CHECK(has(hardly_any.warnings(), "head: 12 draws cannot tell whether the chains agree"));
+
   auto bad_free = result_of({response("head", 10, 4, 200)});
   bad_free.all_weights = response("full", 100, 4, 200, {true, false, false, false});
   CHECK(has(bad_free.warnings(), "full: 1 of 4 chains diverged"));

@@ -40,6 +40,8 @@ TEST_CASE("posterior: settings that no posterior can have are refused by name") 
   refused({.n_beta = nan}, "n_beta is nan, must be positive");
   refused({.localization = -1}, "localization is -1, must not be negative");
   refused({.localization = nan}, "localization is nan, must not be negative");
+  refused({.localization = std::numeric_limits<double>::infinity()},
+          "n_beta is 30, localization inf, weight_decay 0: all must be finite");
   refused({.weight_decay = -.5}, "weight_decay is -0.5, must not be negative");
 }
 

@@ -89,6 +89,8 @@ struct susceptibility_result {
       if (d.dropped_chains > 0)
         warn(d.dropped_chains, " of ", c.diverged.size(),
              " chains diverged and are left out; a smaller step size or larger localization would help");
+      if (d.dropped_chains != c.diverged.size() && std::isnan(d.r_hat))
+        warn(d.draws, " draws cannot tell whether the chains agree: take at least 4 a chain");
       if (d.r_hat > 1.05) warn("R-hat of the observable is ", d.r_hat, ", above 1.05: the chains disagree");
       if (d.effective_sample_size < 100)
         warn("effective sample size of the observable is ", std::floor(d.effective_sample_size),

@@ -1,5 +1,6 @@
 #pragma once
 /// The target of sampling: the local tempered posterior at trained weights.
+#include <cmath>
 #include <concepts>
 #include <span>
 
@@ -20,6 +21,8 @@ inline void check(posterior_settings const& p) {
   require(p.n_beta > 0, "n_beta is ", p.n_beta, ", must be positive");
   require(p.localization >= 0, "localization is ", p.localization, ", must not be negative");
   require(p.weight_decay >= 0, "weight_decay is ", p.weight_decay, ", must not be negative");
+  require(std::isfinite(p.n_beta) && std::isfinite(p.localization) && std::isfinite(p.weight_decay), "n_beta is ",
+          p.n_beta, ", localization ", p.localization, ", weight_decay ", p.weight_decay, ": all must be finite");
 }
 
 /// The settings and the coordinates they apply to: those of one component.
