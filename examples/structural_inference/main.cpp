@@ -115,9 +115,9 @@ void print_modes(nlohmann::json const& summary) {
 }
 
 /// Throws on settings that no model could be sampled with.
-susc::susceptibility_options<> sampling_options(options const& o) {
+susc::sampling_options<> sampling_options(options const& o) {
   double const localization = o.localization.value_or(o.synthetic() ? 300 : 200);
-  susc::susceptibility_options<> sampling{.components = o.components,
+  susc::sampling_options<> sampling{.components = o.components,
                                           .posterior = {.n_beta = o.n_beta, .localization = localization},
                                           .chains = o.chains,
                                           .draws = o.draws,

@@ -28,7 +28,7 @@ DEFECTS = [
      "chain: a loss that is no longer finite ends the chain at that step"),
     ("draw keeps old losses", "sampling/draw.hpp", "have_evaluation_ = have_probes_ = false;", "have_evaluation_ = false;",
      "sampling/draw.cpp", "draw: moving forgets every loss of the weights before"),
-    ("chains share their noise", "response/estimate.hpp",
+    ("chains share their noise", "sampling/chains.hpp",
      'random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain)',
      'random::fold_in(random::fold_in(seed, "noise"), c.name())', "sampling/chain.cpp",
      "chain: minibatches are shared by all chains and components, or by none"),

@@ -57,7 +57,7 @@ TEST_CASE("susceptibilities of a Gaussian are exact at finite step size, in both
   susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
   std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}, {"both", {1, 2}}};
   susc::posterior_settings const target{.n_beta = 3, .localization = 1};
-  susc::susceptibility_options<> options{.components = {"part", "full"},
+  susc::sampling_options<> options{.components = {"part", "full"},
                                          .posterior = target,
                                          .sampler = {.step_size = .15},
                                          .chains = 4,
@@ -112,7 +112,7 @@ TEST_CASE("susceptibilities: same bits for any executor; constants and order cha
   auto const model = g.model();
   susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
   std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}};
-  susc::susceptibility_options<> const options{
+  susc::sampling_options<> const options{
       .components = {"part"}, .posterior = {.n_beta = 3, .localization = 1}, .sampler = {.step_size = .1}, .draws = 50};
   auto const one = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::sequential{});
   auto const two = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::threads{2});
@@ -147,7 +147,7 @@ TEST_CASE("user-defined observable and perturbation go through the same path") {
   auto const model = g.model();
   susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
   susc::posterior_settings const target{.n_beta = 3, .localization = 1};
-  susc::susceptibility_options<> const options{.components = {"part"},
+  susc::sampling_options<> const options{.components = {"part"},
                                                .posterior = target,
                                                .sampler = {.step_size = .15},
                                                .draws = 60'000,
@@ -205,7 +205,7 @@ struct cliff {
 TEST_CASE("a diverging chain is left out, counted and warned of") {
   susc::data_distribution const data{0, [](std::size_t, susc::random::key) { return 0; }};
   std::vector<susc::probe<int>> const probes{{"probe", 0}};
-  susc::susceptibility_options<> options{.posterior = {.n_beta = 1, .localization = .5},
+  susc::sampling_options<> options{.posterior = {.n_beta = 1, .localization = .5},
                                          .sampler = {.step_size = .1},
                                          .chains = 8,
                                          .draws = 40,
@@ -226,7 +226,7 @@ TEST_CASE("unusable settings are refused by name") {
   auto const model = g.model();
   susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
   std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}};
-  auto const refused = [&](susc::susceptibility_options<> const& options, char const* message) {
+  auto const refused = [&](susc::sampling_options<> const& options, char const* message) {
     CHECK_THROWS_WITH_AS(susc::estimate_susceptibilities(model, g.center, data, probes, options),
                          doctest::Contains(message), susc::error);
   };
@@ -275,7 +275,7 @@ susc::susceptibility_result of_transformer(M const& model, Executor const& run) 
   susc::data_distribution const data{random_sequences(3, {1}), random_sequences};
   std::vector<susc::probe<susc::token_batch>> const probes{{"first", random_sequences(2, {2})},
                                                            {"second", random_sequences(1, {3})}};
-  susc::susceptibility_options<> const options{.components = {"l0h1", "l1h0", "l0h0+l1h1", "l1mlp", "embed"},
+  susc::sampling_options<> const options{.components = {"l0h1", "l1h0", "l0h0+l1h1", "l1mlp", "embed"},
                                                .posterior = {.n_beta = 30, .localization = 100},
                                                .sampler = {.step_size = 1e-2},
                                                .chains = 2,

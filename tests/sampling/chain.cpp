@@ -186,7 +186,7 @@ TEST_CASE("chain: minibatches are shared by all chains and components, or by non
     };
     susc::data_distribution const data{evaluation, minibatch};
     std::size_t const steps = 3 + 2 * 4;
-    susc::susceptibility_options<> const options{.components = {"ends"},
+    susc::sampling_options<> const options{.components = {"ends"},
                                                  .posterior = target,
                                                  .sampler = {.step_size = .1},
                                                  .chains = 3,

@@ -17,6 +17,7 @@
 #include <cmath>
 #include <complex>
 #include <cstddef>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -259,6 +260,40 @@ inline double monte_carlo_standard_error(chains_view chains) {
   std::vector<double> all;
   for (std::vector<double> const& chain : chains) all.insert(all.end(), chain.begin(), chain.end());
   return std::sqrt(detail::variance_of(all) / size);
+}
+
+/// Is the chains' distribution still moving? The mean of their second halves minus that of the first, in standard
+/// errors. Takes chains of at least 8 draws.
+inline double drift(chains_view chains) {
+  detail::require_chains(chains);
+  require(chains[0].size() >= 8, "drift needs chains of at least 8 draws, got ", chains[0].size());
+  detail::stacked_chains const split = detail::split_chains(chains);
+  std::vector<std::vector<double>> halves[2];
+  double mean[2] = {0, 0};
+  for (std::size_t c = 0; c != split.count; ++c) {
+    auto const half = split.chain(c);
+    halves[c % 2].emplace_back(half.begin(), half.end());
+    mean[c % 2] += detail::mean_of(half) / static_cast<double>(chains.size());
+  }
+  double const error = std::hypot(monte_carlo_standard_error(halves[0]), monte_carlo_standard_error(halves[1]));
+  return mean[0] == mean[1] ? 0 : (mean[1] - mean[0]) / error;
+}
+
+/// Steps a draw for the least cost of a given error. `correlation_time` is draws / effective sample size at `thinning`
+/// steps a draw; that of an AR(1) process is (1 + ρ)/(1 - ρ), so that at k steps a draw the cost of one effective draw
+/// is (k step_cost + draw_cost) (1 + ρ^k)/(1 - ρ^k), ρ now that of one step.
+inline std::size_t recommended_thinning(double step_cost, double draw_cost, double correlation_time,
+                                        std::size_t thinning) {
+  double const drawn = std::max(0., (correlation_time - 1) / (correlation_time + 1));
+  double const log_rho = std::log(drawn) / static_cast<double>(thinning);
+  std::size_t best = 1;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t k = 1; k <= 1000; ++k) {
+    double const rho = std::exp(log_rho * static_cast<double>(k));
+    double const cost = (static_cast<double>(k) * step_cost + draw_cost) * (1 + rho) / (1 - rho);
+    if (cost < least) least = cost, best = k;
+  }
+  return best;
 }
 
 }  // namespace susc

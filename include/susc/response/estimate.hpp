@@ -1,69 +1,76 @@
 #pragma once
 /// Runs the chains of every component and collects moments and traces in one pass: the library's main entry.
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "susc/core/concepts.hpp"
-#include "susc/core/random.hpp"
 #include "susc/response/moments.hpp"
 #include "susc/response/observable.hpp"
 #include "susc/response/perturbation.hpp"
 #include "susc/response/result.hpp"
-#include "susc/sampling/chain.hpp"
-#include "susc/sampling/executor.hpp"
-#include "susc/sampling/sgld.hpp"
+#include "susc/sampling/chains.hpp"
 
 namespace susc {
 
-/// Posterior and sampler of one kind of chain.
-template <class S>
-struct chain_settings {
-  posterior_settings posterior = {};
-  S sampler = {};
+/// The visitor behind `estimate_susceptibilities`: moments of an observable with every loss shift, and traces.
+template <class O = component_loss, class P = example_reweighting>
+struct susceptibility_moments {
+  O observable = {};
+  P perturbation = {};
+  std::vector<index_range> groups = {};                                       ///< rows of the response matrix
+  std::vector<moments> batches = {};                                          ///< of consecutive draws, chain by chain
+  std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};  ///< (chains) x (draws)
+
+  template <Model M>
+  void start(draw<M> const& center, draw_counts counts) {
+    static_assert(Observable<O, M> && Perturbation<P, M>);
+    draws = counts.draws;
+    groups = groups_of<M>(perturbation, center);
+    baseline.resize(perturbation.count(center));
+    shifts.resize(baseline.size());
+    // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
+    perturbation.loss_shifts(center, std::span(baseline));
+    batches.assign(batches_per_chain(counts.draws, counts.chains), moments(baseline.size()));
+    observable_traces.resize(1);
+    loss_traces.resize(1);
+  }
+  template <Model M>
+  void add(draw<M> const& at) {
+    double const value = observable.value(at);
+    perturbation.loss_shifts(at, std::span(shifts));
+    for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] -= baseline[j];
+    batches[observable_traces[0].size() * batches.size() / draws].add(value, shifts);
+    observable_traces[0].push_back(value);
+    loss_traces[0].push_back(at.evaluation_loss() - at.center_loss());
+  }
+  void merge(susceptibility_moments const& other) {
+    batches.insert(batches.end(), other.batches.begin(), other.batches.end());
+    observable_traces.insert(observable_traces.end(), other.observable_traces.begin(), other.observable_traces.end());
+    loss_traces.insert(loss_traces.end(), other.loss_traces.begin(), other.loss_traces.end());
+  }
+
+  std::size_t draws = 0;                           ///< expected of the chain
+  std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
 };
 
-template <class S = sgld>
-struct susceptibility_options {
-  std::vector<std::string> components = {};  ///< names, or unions joined by '+'; empty: all that the model offers
-  posterior_settings posterior = {};
-  S sampler = {};
-  /// Chains with all weights free. None: `scaled_to_all_weights` of the two above, from the mean size of the others.
-  std::optional<chain_settings<S>> all_weights = {};
-  std::size_t chains = 4;  ///< a component
-  std::size_t draws = 200;
-  std::size_t burn_in = 20;  ///< steps before the first draw
-  std::size_t thinning = 1;  ///< steps a draw
-  std::size_t batch_size = 32;
-  bool common_minibatches = true;  ///< all chains and components see the same minibatch at the same step
-  std::uint64_t seed = 1;
-  /// Called after each step of each chain with its length in parameters, from any thread.
-  std::function<void(std::size_t parameters)> progress = {};
-};
-
-/// The localization of a chain that moves `all` weights, from one that moves `some`: the same expected squared
-/// displacement, γ_all = γ all/some, and the same relaxation in steps, ε_all = ε some/all. With equal localization the
-/// loss of the free chain would drown that of the components.
-template <class S>
-chain_settings<S> scaled_to_all_weights(posterior_settings posterior, S sampler, double all, double some) {
-  posterior.localization *= all / some;
-  sampler.step_size *= some / all;
-  return {posterior, sampler};
+/// One component's chains as a response.
+template <class O, class P, class S>
+component_response response_of(component_chains<susceptibility_moments<O, P>, S> const& of, std::size_t thinning) {
+  component_response response = described(of, thinning);
+  for (std::size_t chain = 0; chain != of.chains.size(); ++chain) {
+    auto const& seen = of.chains[chain];
+    response.observable_traces.push_back(seen.observable_traces.at(0));
+    response.loss_traces.push_back(seen.loss_traces.at(0));
+    if (!of.outcomes[chain].diverged)
+      response.batches.insert(response.batches.end(), seen.batches.begin(), seen.batches.end());
+  }
+  return response;
 }
-
-namespace detail {
-struct task_result {
-  std::vector<moments> batches;
-  std::vector<double> observable, loss;  // a value for each draw
-  chain_outcome outcome;
-};
-}  // namespace detail
 
 /// Susceptibilities of `model` at trained weights `center` (parameter_count,): the response of an observable in each
 /// component's posterior to each perturbation. `data` is the distribution the model was trained on, `probes` the data
@@ -75,101 +82,25 @@ susceptibility_result estimate_susceptibilities(M const& model,
                                                 std::type_identity_t<std::span<typename M::scalar const>> center,
                                                 data_distribution<typename M::batch, Minibatch> const& data,
                                                 std::vector<probe<typename M::batch>> const& probes,
-                                                std::type_identity_t<susceptibility_options<S>> const& options,
-                                                Executor const& run = {}, O const& observable = {},
-                                                P const& perturbation = {}) {
-  using T = typename M::scalar;
-  require(center.size() == model.parameter_count(), "the center has ", center.size(), " weights, the model ",
-          model.parameter_count());
-  chain_length const length{options.draws, options.burn_in, options.thinning, options.batch_size};
-  check(length);
-  check(options.posterior);
-  options.sampler.check(options.posterior);
-  require(options.chains > 0, "chains is 0, must be at least 1");
-
-  component const everything = full_component(model.parameter_count());
-  auto known = components_of(model);
-  std::vector<component> components;
-  if (options.components.empty()) components = known;
-  // Every model has "full", named by its components() or not.
-  if (std::none_of(known.begin(), known.end(), [](component const& c) { return c.name() == "full"; }))
-    known.push_back(everything);
-  for (std::string const& name : options.components) components.push_back(find_component(known, name));
-
-  // Chains with all weights free come first, as the longest tasks; they also serve a component that is all weights.
-  std::vector<component const*> sampled{&everything};
-  double restricted_size = 0;
-  for (component const& c : components) {
-    if (c.size() == everything.size()) continue;
-    sampled.push_back(&c);
-    restricted_size += static_cast<double>(c.size());
-  }
-  double const all = static_cast<double>(everything.size());
-  double const some = sampled.size() == 1 ? all : restricted_size / static_cast<double>(sampled.size() - 1);
-  auto const free = options.all_weights.value_or(scaled_to_all_weights(options.posterior, options.sampler, all, some));
-  check(free.posterior);
-  free.sampler.check(free.posterior);
-
-  random::key const seed{options.seed};
-  std::size_t const batches = batches_per_chain(options.draws, options.chains);
-  std::vector<detail::task_result> done(sampled.size() * options.chains);
-  std::vector<index_range> groups;
-  run(done.size(), [&](std::size_t task) {
-    component const& c = *sampled[task / options.chains];
-    std::uint64_t const chain = task % options.chains;
-    auto const& settings = &c == &everything ? free : chain_settings<S>{options.posterior, options.sampler};
-    random::key const noise = random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain);
-    random::key minibatches = random::fold_in(seed, "minibatches");
-    if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), chain);
-
-    draw<M> at(model, center, c, data.evaluation, probes);
-    std::size_t const count = perturbation.count(at);
-    std::vector<double> baseline(count), shifts(count);
-    // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
-    perturbation.loss_shifts(at, baseline);
-    detail::task_result& result = done[task];
-    result.batches.assign(batches, moments(count));
-    if (task == 0) groups = groups_of<M>(perturbation, at);
-    auto const visit = [&](draw<M> const& here) {
-      double const value = observable.value(here);
-      perturbation.loss_shifts(here, shifts);
-      for (std::size_t j = 0; j != count; ++j) shifts[j] -= baseline[j];
-      result.batches[result.observable.size() * batches / options.draws].add(value, shifts);
-      result.observable.push_back(value);
-      result.loss.push_back(here.evaluation_loss() - here.center_loss());
-    };
-    result.outcome = run_chain(model, std::span<T const>(center), c, settings.posterior, settings.sampler,
-                               data.minibatch, length, {noise, minibatches}, at, visit, [&](std::size_t) {
-                                 if (options.progress) options.progress(c.size());
-                               });
-  });
+                                                sampling_options<S> const& options, Executor const& run = {},
+                                                O const& observable = {}, P const& perturbation = {}) {
+  auto const plan = plan_sampling(model, options);
+  // Chains with all weights free also serve a component that is all weights.
+  std::vector<component_plan<S>> sampled{plan.all_weights};
+  for (auto const& c : plan.components)
+    if (c.moving.size() != model.parameter_count()) sampled.push_back(c);
+  auto const chains = run_chains(model, center, data, probes, sampled, options,
+                                 susceptibility_moments<O, P>{observable, perturbation}, run);
 
   susceptibility_result result;
-  result.groups = std::move(groups);
+  result.groups = chains[0].chains[0].groups;
   for (auto const& p : probes) result.probes.push_back(p.name);
-  auto const collect = [&](std::size_t index, component const& c, posterior_settings const& posterior,
-                           double step_size) {
-    component_response response{
-        .name = c.name(), .parameters = c.size(), .posterior = posterior, .step_size = step_size};
-    for (std::size_t chain = 0; chain != options.chains; ++chain) {
-      auto& task = done[index * options.chains + chain];
-      response.observable_traces.push_back(task.observable);
-      response.loss_traces.push_back(task.loss);
-      response.diverged.push_back(task.outcome.diverged);
-      if (task.outcome.diverged) continue;
-      for (moments& batch : task.batches) response.batches.push_back(std::move(batch));
-    }
-    return response;
-  };
-  std::size_t index = 1;
-  result.all_weights = collect(0, everything, free.posterior, free.sampler.step_size);
-  for (component const& c : components) {
-    if (c.size() == everything.size()) {
-      result.components.push_back(result.all_weights);
-      result.components.back().name = c.name();
-    } else {
-      result.components.push_back(collect(index++, c, options.posterior, options.sampler.step_size));
-    }
+  result.all_weights = response_of(chains[0], options.thinning);
+  std::size_t next = 1;
+  for (auto const& c : plan.components) {
+    bool const whole = c.moving.size() == model.parameter_count();
+    result.components.push_back(whole ? result.all_weights : response_of(chains[next++], options.thinning));
+    result.components.back().name = c.moving.name();
   }
   return result;
 }

@@ -8,39 +8,11 @@
 #include <vector>
 #include <xtensor/xtensor.hpp>
 
-#include "susc/response/diagnostics.hpp"
+#include "susc/response/component_response.hpp"
 #include "susc/response/moments.hpp"
 #include "susc/response/susceptibility.hpp"
-#include "susc/sampling/posterior.hpp"
 
 namespace susc {
-
-/// The chains of one component. Traces are (chains) x (draws), relative to w*; a diverged chain's end early and are in
-/// no estimate.
-struct component_response {
-  std::string name = {};
-  std::size_t parameters = 0;
-  posterior_settings posterior = {};
-  double step_size = 0;
-  std::vector<moments> batches = {};  ///< batches of consecutive draws of all chains that did not diverge
-  std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};
-  std::vector<bool> diverged = {};
-
-  std::size_t dropped_chains() const {
-    return static_cast<std::size_t>(std::count(diverged.begin(), diverged.end(), true));
-  }
-};
-
-/// Is E[φ] trustworthy? NaN where it cannot be said (all chains dropped, fewer than 4 draws).
-struct component_diagnostics {
-  std::string name = {};
-  estimate observable = {};                                 ///< E[φ]
-  estimate learning_coefficient = {};                       ///< nβ (E[L] - L(w*)): restricted, the weight-refined LLC
-  double r_hat = std::numeric_limits<double>::quiet_NaN();  ///< of φ: rank-normalised split R-hat
-  double effective_sample_size = std::numeric_limits<double>::quiet_NaN();  ///< of φ, bulk
-  std::size_t draws = 0;                                                    ///< in the estimates, all chains
-  std::size_t dropped_chains = 0;
-};
 
 /// Rows: examples of the probes, or probes; columns: components.
 struct response_estimates {
@@ -82,50 +54,16 @@ struct susceptibility_result {
 
   /// One sentence for each thing that makes a number here less trustworthy; empty is good.
   std::vector<std::string> warnings() const {
-    std::vector<std::string> found;
-    auto const look = [&](component_response const& c) {
-      component_diagnostics const d = diagnose(c);
-      auto const warn = [&](auto const&... what) { found.push_back(detail::concatenate(c.name, ": ", what...)); };
-      if (d.dropped_chains > 0)
-        warn(d.dropped_chains, " of ", c.diverged.size(),
-             " chains diverged and are left out; a smaller step size or larger localization would help");
-      if (d.dropped_chains != c.diverged.size() && std::isnan(d.r_hat))
-        warn(d.draws, " draws cannot tell whether the chains agree: take at least 4 a chain");
-      if (d.r_hat > 1.05) warn("R-hat of the observable is ", d.r_hat, ", above 1.05: the chains disagree");
-      if (d.effective_sample_size < 100)
-        warn("effective sample size of the observable is ", std::floor(d.effective_sample_size),
-             ", below 100: take more draws");
-    };
-    look(all_weights);
-    for (component_response const& c : components)
-      if (c.parameters != all_weights.parameters) look(c);
+    std::vector<std::string> found = diagnose(all_weights).warnings;
+    for (component_response const& c : components) {
+      if (c.parameters == all_weights.parameters) continue;
+      auto const more = diagnose(c).warnings;
+      found.insert(found.end(), more.begin(), more.end());
+    }
     return found;
   }
 
  private:
-  static component_diagnostics diagnose(component_response const& c) {
-    component_diagnostics d{.name = c.name, .dropped_chains = c.dropped_chains()};
-    d.observable = mean_observable(c.batches);
-    std::vector<std::vector<double>> kept;
-    std::vector<moments> loss_batches;
-    for (std::size_t chain = 0; chain != c.diverged.size(); ++chain) {
-      if (c.diverged[chain]) continue;
-      kept.push_back(c.observable_traces[chain]);
-      auto const& losses = c.loss_traces[chain];
-      std::size_t const batches = batches_per_chain(losses.size(), c.diverged.size());
-      loss_batches.resize(loss_batches.size() + batches);
-      for (std::size_t t = 0; t != losses.size(); ++t)
-        loss_batches[loss_batches.size() - batches + t * batches / losses.size()].add(losses[t], {});
-      d.draws += losses.size();
-    }
-    estimate const loss = mean_observable(loss_batches);
-    d.learning_coefficient = {c.posterior.n_beta * loss.value, c.posterior.n_beta * loss.error};
-    if (kept.empty() || kept.front().size() < 4) return d;
-    d.r_hat = split_r_hat(kept);
-    d.effective_sample_size = bulk_effective_sample_size(kept);
-    return d;
-  }
-
   template <class Rows>
   response_estimates matrix(centring how, Rows rows) const {
     auto const& free = rows(all_weights.batches);

@@ -1,5 +1,6 @@
 #pragma once
 /// A chain: a sampler moving one component's weights on minibatch gradients, handing each draw to a visitor.
+#include <chrono>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -15,16 +16,48 @@
 
 namespace susc {
 
-/// Tuning, `check`, and two functions: init(w0) -> state and step(state, gradient, posterior, key) -> state, the state
-/// with a member w.
-template <class S, class T>
-concept Sampler = requires(S sampler, std::span<T const> values, posterior<T> const& target, posterior_settings p,
-                           random::key key) {
+namespace detail {
+template <class S>
+concept has_tuning = requires(S sampler, posterior_settings p) {
   { sampler.step_size } -> std::convertible_to<double>;
   sampler.check(p);
-  { sampler.step(sampler.init(values), values, target, key) } -> std::same_as<decltype(sampler.init(values))>;
+};
+template <class S, class T>
+concept has_state = requires(S sampler, std::span<T const> values) {
   { sampler.init(values).w[0] } -> std::convertible_to<T>;
 };
+template <class S, class T>
+concept has_gradient_step = requires(S sampler, std::span<T const> values, posterior<T> const& target,
+                                     random::key key) {
+  { sampler.step(sampler.init(values), values, target, key) } -> std::same_as<decltype(sampler.init(values))>;
+};
+template <class T>
+struct evaluation {
+  T operator()(std::span<T const> w, std::span<T> gradient) const;
+};
+template <class S, class T>
+concept has_corrected_step = requires(S sampler, std::span<T const> values, evaluation<T> evaluate,
+                                      posterior<T> const& target, random::key key) {
+  { sampler.step(sampler.init(values), evaluate, target, key) } -> std::same_as<decltype(sampler.init(values))>;
+};
+}  // namespace detail
+
+/// Tuning, `check`, and two functions: init(w0) -> state and step(state, gradient, posterior, key) -> state, the state
+/// with a member w. A sampler that accepts or rejects (mala) has step(state, evaluate, posterior, key) instead.
+// clang-format off
+template <class S, class T>
+concept Sampler =
+    (detail::has_tuning<S> ||
+     detail::because<"a Sampler needs a member `step_size` and `void check(susc::posterior_settings) const`">) &&
+    (detail::has_state<S, T> ||
+     detail::because<"a Sampler needs `state init(std::span<T const> w0) const`, the state with a member `w`">) &&
+    (detail::has_gradient_step<S, T> || detail::has_corrected_step<S, T> ||
+     detail::because<"a Sampler needs `state step(state, std::span<T const> gradient, susc::posterior<T> const&, susc::random::key) const`">);
+// clang-format on
+
+/// Accepts or rejects by the loss itself, so sees the evaluation set at every step instead of minibatches.
+template <class S, class T>
+concept CorrectedSampler = Sampler<S, T> && detail::has_corrected_step<S, T>;
 
 /// The data distribution q: a fixed evaluation set, and minibatches as a function minibatch(batch_size, random::key).
 template <class Batch, std::invocable<std::size_t, random::key> Minibatch>
@@ -40,6 +73,7 @@ struct chain_length {
   std::size_t burn_in = 20;  ///< steps before the first draw
   std::size_t thinning = 1;  ///< steps a draw
   std::size_t batch_size = 32;
+  std::size_t gradient_accumulation = 1;  ///< minibatches whose mean gradient makes a step
 
   std::size_t steps() const { return burn_in + draws * thinning; }
   friend bool operator==(chain_length const&, chain_length const&) = default;
@@ -50,6 +84,7 @@ inline void check(chain_length const& length) {
   require(length.draws > 0, "draws is 0, must be at least 1");
   require(length.thinning > 0, "thinning is 0, must be at least 1");
   require(length.batch_size > 0, "batch_size is 0, must be at least 1");
+  require(length.gradient_accumulation > 0, "gradient_accumulation is 0, must be at least 1");
 }
 
 /// Streams of random numbers: the noise is a chain's own, minibatches may be shared by many chains.
@@ -61,7 +96,10 @@ struct chain_keys {
 /// How a chain ended. A chain whose loss or weights are no longer finite stops at that step.
 struct chain_outcome {
   std::size_t steps = 0;
+  std::size_t draws = 0;
   bool diverged = false;
+  double step_seconds = 0;  ///< all steps together
+  double draw_seconds = 0;  ///< evaluating and visiting all draws
 };
 
 namespace detail {
@@ -83,30 +121,70 @@ typename M::scalar component_gradient(M const& model, std::span<typename M::scal
 
 /// Runs one chain from `center` (parameter_count,), the weights outside `c` frozen there. After the burn-in, every
 /// `thinning` steps, `at` is moved to the weights and given to `visit(draw const&)`. `progress(step)` is called after
-/// each step.
+/// each step. `minibatch(batch_size, key)` gives a batch: a new one for each gradient, the first one always to a
+/// corrected sampler.
 template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress>
 chain_outcome run_chain(M const& model, std::span<typename M::scalar const> center, component const& c,
                         posterior_settings const& settings, S const& sampler, Minibatch const& minibatch,
                         chain_length const& length, chain_keys keys, draw<M>& at, Visit&& visit, Progress&& progress) {
   using T = typename M::scalar;
-  aligned_vector<T> w(center.begin(), center.end()), start(c.size()), gradient(c.size()), whole;
+  aligned_vector<T> w(center.begin(), center.end()), start(c.size()), gradient(c.size()), part, whole;
   c.gather(center, std::span<T>(start));
   posterior<T> const target{settings, start};
   auto state = sampler.init(std::span<T const>(start));
+  // Mean loss and gradient at the component's weights v, over the minibatches of a step.
+  std::size_t const parts = length.gradient_accumulation;
+  part.resize(parts > 1 ? c.size() : 0);
+  auto const evaluate = [&](std::size_t step, std::span<T const> v, std::span<T> mean) {
+    c.scatter(v, std::span<T>(w));
+    T loss = 0;
+    for (std::size_t k = 0; k != parts; ++k) {
+      auto const& batch = minibatch(length.batch_size, random::fold_in(keys.minibatches, step * parts + k));
+      std::span<T> const to = k == 0 ? mean : std::span<T>(part);
+      loss += detail::component_gradient(model, std::span<T const>(w), batch, c, to, whole);
+      for (std::size_t i = 0; k != 0 && i != mean.size(); ++i) mean[i] += part[i];
+    }
+    if (parts == 1) return loss;
+    for (T& g : mean) g /= static_cast<T>(parts);
+    return loss / static_cast<T>(parts);
+  };
+  auto const advance = [&](std::size_t step) {
+    if constexpr (CorrectedSampler<S, T>) {
+      auto const same = [&](std::span<T const> v, std::span<T> mean) { return evaluate(0, v, mean); };
+      state = sampler.step(std::move(state), same, target, keys.noise);
+      return true;  // a proposal without a finite loss was rejected
+    } else {
+      T const loss = evaluate(step, std::span<T const>(state.w), std::span<T>(gradient));
+      state = sampler.step(std::move(state), std::span<T const>(gradient), target, keys.noise);
+      return std::isfinite(loss);
+    }
+  };
+
   chain_outcome outcome;
+  auto mark = std::chrono::steady_clock::now();
+  auto const lap = [&](double& seconds) {
+    auto const now = std::chrono::steady_clock::now();
+    seconds += std::chrono::duration<double>(now - std::exchange(mark, now)).count();
+  };
   for (std::size_t step = 0; step != length.steps(); ++step) {
-    auto const batch = minibatch(length.batch_size, random::fold_in(keys.minibatches, step));
-    T const loss = detail::component_gradient(model, std::span<T const>(w), batch, c, std::span<T>(gradient), whole);
-    state = sampler.step(std::move(state), std::span<T const>(gradient), target, keys.noise);
-    c.scatter(std::span<T const>(state.w), std::span<T>(w));
+    bool finite = advance(step);
     ++outcome.steps;
+    lap(outcome.step_seconds);
     bool const drawn = step >= length.burn_in && (step + 1 - length.burn_in) % length.thinning == 0;
-    if (drawn) at.move_to(w);
-    if (!std::isfinite(loss) || (drawn && !std::isfinite(at.evaluation_loss()))) {
+    if (drawn) {
+      c.scatter(std::span<T const>(state.w), std::span<T>(w));
+      at.move_to(w);
+      finite = finite && std::isfinite(at.evaluation_loss());
+    }
+    if (!finite) {
       outcome.diverged = true;
       return outcome;
     }
-    if (drawn) visit(std::as_const(at));
+    if (drawn) {
+      visit(std::as_const(at));
+      ++outcome.draws;
+      lap(outcome.draw_seconds);
+    }
     progress(step);
   }
   return outcome;

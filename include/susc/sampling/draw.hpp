@@ -60,7 +60,8 @@ double mean(std::span<T const> values) {
 }
 }  // namespace detail
 
-/// Evaluates the evaluation set and the probes at the draws of one chain. The batches must outlive it.
+/// Evaluates the evaluation set and the probes at the draws of one chain. The component and the batches must outlive
+/// it.
 template <Model M>
 class draw {
  public:
@@ -69,7 +70,12 @@ class draw {
   /// Stands at `center`. Examples of all probes are counted through, in the order of `probes`.
   draw(M const& model, std::span<scalar const> center, component const& c, typename M::batch const& evaluation,
        std::span<probe<typename M::batch> const> probes)
-      : model_(&model), w_(center), evaluation_(model, center, c, evaluation) {
+      : model_(&model),
+        component_(&c),
+        batch_(&evaluation),
+        center_(center),
+        w_(center),
+        evaluation_(model, center, c, evaluation) {
     std::size_t count = 0;
     for (auto const& p : probes) {
       probes_.emplace_back(model, center, c, p.batch);
@@ -88,6 +94,11 @@ class draw {
 
   M const& model() const { return *model_; }
   std::span<scalar const> weights() const { return w_; }
+  /// w*.
+  std::span<scalar const> center() const { return center_; }
+  /// Whose weights move: the others are those of the center.
+  component const& moving() const { return *component_; }
+  typename M::batch const& evaluation_batch() const { return *batch_; }
 
   /// L(w), the mean loss on the evaluation set, in nats.
   double evaluation_loss() const {
@@ -116,7 +127,9 @@ class draw {
 
  private:
   M const* model_;
-  std::span<scalar const> w_;
+  component const* component_;
+  typename M::batch const* batch_;
+  std::span<scalar const> center_, w_;
   detail::fixed_batch<M> evaluation_;
   std::vector<detail::fixed_batch<M>> probes_;
   std::vector<index_range> groups_;

@@ -47,6 +47,7 @@ struct sgld {
     kernels::normals<T>(s.scratch, key, s.steps);
     for (std::size_t i = 0; i != s.w.size(); ++i)
       s.w[i] += amplitude * s.scratch[i] - half_step * target.slope(i, s.w[i], g[i]);
+    target.reflect(s.w);
     ++s.steps;
     return s;
   }

@@ -1,0 +1,60 @@
+#pragma once
+/// The posterior predictive: the mean over draws of p(y | x, w), for every example of the probes.
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "susc/response/moments.hpp"
+#include "susc/response/susceptibility.hpp"
+#include "susc/sampling/visitor.hpp"
+
+namespace susc {
+
+/// Visitor.
+struct posterior_predictive {
+  std::vector<moments> batches = {};  ///< of p(y|x,w) / p(y|x,w*), batches of consecutive draws, chain by chain
+  std::vector<double> center = {};    ///< l(w*; x, y), nats, (probe_example_count,)
+
+  template <Model M>
+  void start(draw<M> const& at, draw_counts counts) {
+    auto const losses = at.probe_losses();
+    center.assign(losses.begin(), losses.end());
+    ratios.resize(center.size());
+    batches.assign(batches_per_chain(counts.draws, counts.chains), moments(center.size()));
+    draws = counts.draws;
+    seen = 0;
+  }
+  template <Model M>
+  void add(draw<M> const& at) {
+    auto const losses = at.probe_losses();
+    // Relative to w*: no underflow where an example is improbable throughout.
+    for (std::size_t j = 0; j != ratios.size(); ++j) ratios[j] = std::exp(center[j] - static_cast<double>(losses[j]));
+    batches[seen++ * batches.size() / draws].add(0, ratios);
+  }
+  void merge(posterior_predictive const& other) {
+    batches.insert(batches.end(), other.batches.begin(), other.batches.end());
+  }
+
+  /// -log E[p(y|x,w)] of every example, nats, with its error.
+  estimates losses() const {
+    estimates result{std::vector<double>(center.size()), std::vector<double>(center.size())};
+    for (std::size_t j = 0; j != center.size(); ++j) {
+      double count = 0, sum = 0;
+      for (moments const& b : batches) count += b.count, sum += b.count * b.mean_shift[j];
+      auto const loss = [&](double n, double s) { return center[j] - std::log(s / n); };
+      result.value[j] = loss(count, sum);
+      result.error[j] = std::sqrt(detail::batch_variance(batches.size(), [&](std::size_t first, std::size_t last) {
+        double n = count, s = sum;
+        for (std::size_t i = first; i != last; ++i)
+          n -= batches[i].count, s -= batches[i].count * batches[i].mean_shift[j];
+        return loss(n, s);
+      }));
+    }
+    return result;
+  }
+
+  std::size_t draws = 0, seen = 0;  ///< expected of the chain, and had
+  std::vector<double> ratios = {};  ///< of the last draw
+};
+
+}  // namespace susc

@@ -1,0 +1,184 @@
+#pragma once
+/// Runs the chains of several components, each chain with its own copy of a visitor.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "susc/core/concepts.hpp"
+#include "susc/core/random.hpp"
+#include "susc/sampling/chain.hpp"
+#include "susc/sampling/executor.hpp"
+#include "susc/sampling/sgld.hpp"
+#include "susc/sampling/visitor.hpp"
+
+namespace susc {
+
+/// Posterior and sampler of one kind of chain.
+template <class S = sgld>
+struct chain_settings {
+  posterior_settings posterior = {};
+  S sampler = {};
+};
+
+template <class S = sgld>
+struct sampling_options {
+  std::vector<std::string> components = {};  ///< names, or unions joined by '+'; empty: all that the model offers
+  posterior_settings posterior = {};
+  S sampler = {};
+  /// Chains with all weights free. None: `scaled_to_all_weights` of the two above, from the mean size of the others.
+  std::optional<chain_settings<S>> all_weights = {};
+  std::size_t chains = 4;  ///< a component
+  std::size_t draws = 200;
+  std::size_t burn_in = 20;  ///< steps before the first draw
+  std::size_t thinning = 1;  ///< steps a draw
+  std::size_t batch_size = 32;
+  std::size_t gradient_accumulation = 1;  ///< minibatches whose mean gradient makes a step
+  bool common_minibatches = true;         ///< all chains and components see the same minibatch at the same step
+  std::uint64_t seed = 1;
+  /// Called after each step of each chain with its length in parameters, from any thread.
+  std::function<void(std::size_t parameters)> progress = {};
+};
+
+/// The localization of a chain that moves `all` weights, from one that moves `some`: the same expected squared
+/// displacement, γ_all = γ all/some, and the same relaxation in steps, ε_all = ε some/all. With equal localization the
+/// loss of the free chain would drown that of the components.
+template <class S>
+chain_settings<S> scaled_to_all_weights(posterior_settings posterior, S sampler, double all, double some) {
+  posterior.localization *= all / some;
+  sampler.step_size *= some / all;
+  return {posterior, sampler};
+}
+
+/// A component, and what its chains are to sample.
+template <class S>
+struct component_plan {
+  component moving;
+  chain_settings<S> settings;
+};
+template <class S>
+struct sampling_plan {
+  std::vector<component_plan<S>> components;  ///< in the order of the options; all of w has the settings of all_weights
+  component_plan<S> all_weights;
+};
+
+/// What the options ask for. Throws susc::error on an unknown name or an unusable setting.
+template <Model M, class S>
+sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& options) {
+  auto known = components_of(model);
+  auto everything = full_component(model.parameter_count());
+  std::vector<component> components;
+  if (options.components.empty()) components = known;
+  // Every model has "full", named by its components() or not.
+  if (std::none_of(known.begin(), known.end(), [](component const& c) { return c.name() == "full"; }))
+    known.push_back(everything);
+  for (std::string const& name : options.components) components.push_back(find_component(known, name));
+
+  double size = 0, restricted = 0;
+  for (component const& c : components)
+    if (c.size() != everything.size()) size += static_cast<double>(c.size()), ++restricted;
+  double const all = static_cast<double>(everything.size());
+  chain_settings<S> const own{options.posterior, options.sampler};
+  auto const free = options.all_weights.value_or(
+      scaled_to_all_weights(own.posterior, own.sampler, all, restricted == 0 ? all : size / restricted));
+  for (auto const& settings : {own, free}) {
+    check(settings.posterior);
+    settings.sampler.check(settings.posterior);
+  }
+  sampling_plan<S> plan{{}, {std::move(everything), free}};
+  for (component& c : components) {
+    bool const whole = c.size() == plan.all_weights.moving.size();
+    plan.components.push_back({std::move(c), whole ? free : own});
+  }
+  return plan;
+}
+
+/// The chains of one component.
+template <class V, class S>
+struct component_chains {
+  component_plan<S> plan;
+  std::vector<V> chains;
+  std::vector<chain_outcome> outcomes;
+
+  /// What the chains that did not diverge have seen; nothing where all did.
+  std::optional<V> merged() const {
+    std::optional<V> sum;
+    for (std::size_t chain = 0; chain != chains.size(); ++chain) {
+      if (outcomes[chain].diverged) continue;
+      if (sum)
+        sum->merge(chains[chain]);
+      else
+        sum = chains[chain];
+    }
+    return sum;
+  }
+  std::size_t dropped_chains() const {
+    return static_cast<std::size_t>(
+        std::count_if(outcomes.begin(), outcomes.end(), [](chain_outcome const& o) { return o.diverged; }));
+  }
+};
+
+/// Runs the chains of every planned component at trained weights `center` (parameter_count,), each with a copy of
+/// `visitor`. Same bits for every executor and number of threads, and for a component whatever others are planned.
+/// Throws susc::error on unusable settings; a chain that diverges ends early and says so in its outcome.
+template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V, class Executor = threads>
+std::vector<component_chains<V, S>> run_chains(M const& model,
+                                               std::type_identity_t<std::span<typename M::scalar const>> center,
+                                               data_distribution<typename M::batch, Minibatch> const& data,
+                                               std::type_identity_t<std::span<probe<typename M::batch> const>> probes,
+                                               std::vector<component_plan<S>> const& plan,
+                                               sampling_options<S> const& options, V const& visitor,
+                                               Executor const& run = {}) {
+  using T = typename M::scalar;
+  require(center.size() == model.parameter_count(), "the center has ", center.size(), " weights, the model ",
+          model.parameter_count());
+  chain_length const length{options.draws, options.burn_in, options.thinning, options.batch_size,
+                            options.gradient_accumulation};
+  check(length);
+  require(options.chains > 0, "chains is 0, must be at least 1");
+
+  std::vector<component_chains<V, S>> result;
+  for (auto const& p : plan)
+    result.push_back({p, std::vector<V>(options.chains, visitor), std::vector<chain_outcome>(options.chains)});
+  // The longest tasks come first, so that no thread is left with one at the end.
+  std::vector<std::size_t> order(plan.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return plan[a].moving.size() > plan[b].moving.size(); });
+
+  random::key const seed{options.seed};
+  run(plan.size() * options.chains, [&](std::size_t task) {
+    auto& of = result[order[task / options.chains]];
+    std::size_t const chain = task % options.chains;
+    component const& c = of.plan.moving;
+    random::key const noise = random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain);
+    random::key minibatches = random::fold_in(seed, "minibatches");
+    if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), chain);
+    V& own = of.chains[chain];
+    draw<M> at(model, center, c, data.evaluation, probes);
+    own.start(at, draw_counts{options.draws, options.chains, chain});
+    auto const chain_of = [&](auto const& minibatch) {
+      return run_chain(
+          model, std::span<T const>(center), c, of.plan.settings.posterior, of.plan.settings.sampler, minibatch, length,
+          {noise, minibatches}, at, [&](draw<M> const& here) { own.add(here); },
+          [&](std::size_t) {
+            if (options.progress) options.progress(c.size());
+          });
+    };
+    if constexpr (CorrectedSampler<S, T>)
+      of.outcomes[chain] =
+          chain_of([&](std::size_t, random::key) -> typename M::batch const& { return data.evaluation; });
+    else
+      of.outcomes[chain] = chain_of(data.minibatch);
+  });
+  return result;
+}
+
+}  // namespace susc

@@ -1,0 +1,61 @@
+#pragma once
+/// The exponential (Ornstein-Uhlenbeck) integrator: the priors are integrated exactly, the gradient of the loss is held
+/// for a step. With κ = γ + λ, their mean μ = γ w*/κ and a = exp(-κ ε/2):
+///   w' = μ + a (w - μ) - (nβ/κ) (1 - a) ĝ + √((1 - a²)/κ) ξ,   ξ ~ N(0, I)
+/// As ε → 0 it is SGLD, and for κ = 0 it is SGLD at any ε. Along an eigenvalue c of the loss's curvature, with
+/// m = nβ c + κ and r = nβ c/κ, the stationary variance is (1/m) (1 + a) / (1 + a - (1 - a) r), stable iff
+/// r < (1 + a)/(1 - a): exact in flat directions at any step, and no better than SGLD where r is large.
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "susc/core/aligned_vector.hpp"
+#include "susc/core/random.hpp"
+#include "susc/kernels/langevin.hpp"
+#include "susc/sampling/posterior.hpp"
+
+namespace susc {
+
+struct exponential_integrator {
+  double step_size = 1e-3;  ///< ε
+
+  /// All that the next step needs: a checkpoint is a copy of it.
+  template <std::floating_point T>
+  struct state {
+    aligned_vector<T> w;
+    aligned_vector<T> scratch;  ///< the step's normals
+    std::uint64_t steps = 0;
+    friend bool operator==(state const& a, state const& b) { return a.w == b.w && a.steps == b.steps; }
+  };
+
+  /// Throws susc::error if the step size is unusable; no localization makes it unstable.
+  void check(posterior_settings const&) const {
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+  }
+
+  template <std::floating_point T>
+  state<T> init(std::span<T const> w0) const {
+    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};
+  }
+
+  /// g (dimension,): gradient of the mean loss at s.w.
+  template <std::floating_point T>
+  state<T> step(state<T> s, std::span<T const> g, posterior<T> const& target, random::key key) const {
+    double const pull = target.settings.localization + target.settings.weight_decay;
+    // (1 - a)/κ and (1 - a²)/κ, with their limits at κ = 0.
+    double const drift = pull == 0 ? step_size / 2 : -std::expm1(-pull * step_size / 2) / pull;
+    double const variance = pull == 0 ? step_size : -std::expm1(-pull * step_size) / pull;
+    T const held = static_cast<T>(drift), amplitude = static_cast<T>(std::sqrt(variance));
+    kernels::normals<T>(s.scratch, key, s.steps);
+    // μ + a (w - μ) - w = -(1 - a)/κ times the slope of the priors: the step of SGLD with (1 - a)/κ for ε/2.
+    for (std::size_t i = 0; i != s.w.size(); ++i)
+      s.w[i] += amplitude * s.scratch[i] - held * target.slope(i, s.w[i], g[i]);
+    target.reflect(s.w);
+    ++s.steps;
+    return s;
+  }
+};
+
+}  // namespace susc

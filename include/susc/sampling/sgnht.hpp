@@ -1,0 +1,73 @@
+#pragma once
+/// Stochastic gradient Nosé-Hoover thermostat (Ding et al. 2014, "Bayesian sampling using stochastic gradient
+/// thermostats"), localised, in the step size of SGLD:
+///   v' = (1 - ζ) v - ε/2 [ nβ ĝ + γ (w - w*) + λ w ] + √(A ε) ξ,   ξ ~ N(0, I),   v = 0 at first
+///   w' = w + v'
+///   ζ' = ζ + |v'|² / dimension - ε/2,   ζ = A at first
+/// The friction ζ rises until the momentum has its thermal size: gradient noise of the same variance in every
+/// coordinate is thus taken out without being known. Exactly, at any step size, the stationary law has
+/// E|v|² = dimension ε/2 and E[w·v'] = -dimension ε/4.
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "susc/core/aligned_vector.hpp"
+#include "susc/core/random.hpp"
+#include "susc/kernels/langevin.hpp"
+#include "susc/sampling/posterior.hpp"
+
+namespace susc {
+
+struct sgnht {
+  double step_size = 1e-3;  ///< ε
+  double diffusion = .1;    ///< A: the friction where gradients are exact
+
+  /// All that the next step needs: a checkpoint is a copy of it.
+  template <std::floating_point T>
+  struct state {
+    aligned_vector<T> w;
+    aligned_vector<T> momentum;  ///< v
+    aligned_vector<T> scratch;   ///< the step's normals
+    double friction = 0;         ///< ζ
+    std::uint64_t steps = 0;
+    friend bool operator==(state const& a, state const& b) {
+      return a.w == b.w && a.momentum == b.momentum && a.friction == b.friction && a.steps == b.steps;
+    }
+  };
+
+  /// Throws susc::error if a setting is unusable: at friction A the dynamics of the localization alone is stable iff
+  /// ε (γ + λ) < 8 - 4A.
+  void check(posterior_settings const& p) const {
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+    require(diffusion > 0 && diffusion <= 1, "diffusion is ", diffusion, ", must be above 0 and at most 1");
+    require(step_size * (p.localization + p.weight_decay) < 8 - 4 * diffusion, "step_size ", step_size,
+            " is unstable with localization ", p.localization, ": their product must be below ", 8 - 4 * diffusion);
+  }
+
+  template <std::floating_point T>
+  state<T> init(std::span<T const> w0) const {
+    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), aligned_vector<T>(w0.size()), diffusion, 0};
+  }
+
+  /// g (dimension,): gradient of the mean loss at s.w.
+  template <std::floating_point T>
+  state<T> step(state<T> s, std::span<T const> g, posterior<T> const& target, random::key key) const {
+    T const half_step = static_cast<T>(step_size / 2), kept = static_cast<T>(1 - s.friction),
+            amplitude = static_cast<T>(std::sqrt(diffusion * step_size));
+    kernels::normals<T>(s.scratch, key, s.steps);
+    double square = 0;
+    for (std::size_t i = 0; i != s.w.size(); ++i) {
+      s.momentum[i] = kept * s.momentum[i] - half_step * target.slope(i, s.w[i], g[i]) + amplitude * s.scratch[i];
+      s.w[i] += s.momentum[i];
+      square += static_cast<double>(s.momentum[i]) * static_cast<double>(s.momentum[i]);
+    }
+    target.reflect(s.w, s.momentum);
+    s.friction += square / static_cast<double>(s.w.size()) - step_size / 2;
+    ++s.steps;
+    return s;
+  }
+};
+
+}  // namespace susc

@@ -1,0 +1,52 @@
+#pragma once
+/// Visitors: what is accumulated while chains run. Each chain has a copy; those of chains that did not diverge are
+/// merged.
+#include <cstddef>
+#include <tuple>
+#include <utility>
+
+#include "susc/core/concepts.hpp"
+#include "susc/sampling/draw.hpp"
+
+namespace susc {
+
+/// How much a visitor will see, and where.
+struct draw_counts {
+  std::size_t draws = 0;   ///< a chain
+  std::size_t chains = 0;  ///< a component
+  std::size_t chain = 0;   ///< which of them
+};
+
+/// start(draw at w*, draw_counts) once, add(draw) at every draw, merge(other chain's). Merging is exact up to rounding
+/// in any order.
+// clang-format off
+template <class V, class M>
+concept Visitor = Model<M> &&
+    (requires(V v, V const& other, draw<M> const& at, draw_counts counts) { v.start(at, counts); v.add(at); v.merge(other); } ||
+     detail::because<"a Visitor needs `void start(susc::draw<M> const& center, susc::draw_counts)`, `void add(susc::draw<M> const&)` and `void merge(visitor const&)`">);
+// clang-format on
+
+/// Several visitors of the same chains: one pass computes everything.
+template <class... Visitors>
+struct visitors {
+  std::tuple<Visitors...> each;
+
+  explicit visitors(Visitors... v) : each(std::move(v)...) {}
+
+  template <Model M>
+  void start(draw<M> const& center, draw_counts counts) {
+    std::apply([&](auto&... v) { (v.start(center, counts), ...); }, each);
+  }
+  template <Model M>
+  void add(draw<M> const& at) {
+    std::apply([&](auto&... v) { (v.add(at), ...); }, each);
+  }
+  void merge(visitors const& other) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (std::get<I>(each).merge(std::get<I>(other.each)), ...);
+    }
+    (std::index_sequence_for<Visitors...>{});
+  }
+};
+
+}  // namespace susc
