@@ -10,10 +10,9 @@
 
 namespace oracle {
 
-/// Fails unless `measured` is within 5 standard errors of `exact`, and within 5 errors the value is known to
-/// `precision` (0.02: the error is at most 2 % of the exact value; infinite where the exact value is 0). Test cases
-/// that call it have "[oracle]" in their names. `what` names the row: quantity, sampler, target, e.g. "variance, SGLD,
-/// 50 dimensions".
+/// Fails unless `measured` is within 5 standard errors of `exact` and the error at most `precision` of the exact value
+/// (infinity where that is 0). Test cases that call it have "[oracle]" in their names; `what` names the row: quantity,
+/// sampler, target, e.g. "variance, SGLD, 50 dimensions".
 inline void check(std::string const& what, double measured, double error, double exact, double precision = .02) {
   CAPTURE(what);
   CAPTURE(measured);
