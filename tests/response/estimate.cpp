@@ -8,48 +8,12 @@
 #include <limits>
 #include <vector>
 
+#include "oracle.hpp"
+#include "response/gaussian.hpp"
+#include "skewed.hpp"
 #include "susc/models/quadratic.hpp"
 #include "susc/models/transformer.hpp"
 #include "susc/models/transformer_init.hpp"
-
-namespace {
-
-using matrix = Eigen::MatrixXd;
-using vector = Eigen::VectorXd;
-
-// A Gaussian oracle: L has curvature A; two probes have constants, slopes and curvatures of their own.
-struct gaussian {
-  static constexpr int dimension = 4;
-  matrix a{{2, .3, .2, 0}, {.3, 1, 0, .4}, {.2, 0, .5, .1}, {0, .4, .1, 1.5}};
-  matrix b[2]{matrix{{1, .5, 0, .1}, {.5, .2, .3, 0}, {0, .3, 2, .2}, {.1, 0, .2, -.5}},
-              matrix{{-.5, 0, .1, .2}, {0, 1.5, 0, 0}, {.1, 0, .3, .6}, {.2, 0, .6, 1}}};
-  vector slope[2]{vector{{.1, -.05, .02, 0}}, vector{{0, .03, .1, -.02}}};
-  std::vector<double> center{.3, -.2, 1, 0};
-  susc::component part{"part", {{1, 3}}};
-
-  // Example 0 is the data distribution; example 1 + p has the loss L + ΔL of probe p.
-  susc::quadratic<double> model() const {
-    auto row_major = [](matrix const& m) { return std::vector<double>(m.data(), m.data() + m.size()); };  // symmetric
-    std::vector<susc::quadratic<double>::example> examples{{5, std::vector<double>(dimension), row_major(a)}};
-    for (int p = 0; p != 2; ++p)
-      examples.push_back({7.0 + p, {slope[p].data(), slope[p].data() + dimension}, row_major(a + b[p])});
-    return susc::quadratic<double>(center, examples, {part});
-  }
-
-  static matrix block(matrix const& m, bool restricted) { return restricted ? matrix(m.block(1, 1, 2, 2)) : m; }
-
-  /// Stationary covariance of SGLD with exact gradients at this step size (an AR(1) process).
-  matrix covariance(susc::posterior_settings const& p, double step_size, bool restricted) const {
-    matrix const curvature = block(a, restricted);
-    matrix const one = matrix::Identity(curvature.rows(), curvature.cols());
-    matrix const m = p.n_beta * curvature + p.localization * one;
-    return m.inverse() * (one - step_size / 4 * m).inverse();
-  }
-};
-
-auto const full_batch = [](std::size_t, susc::random::key) { return std::vector<std::size_t>{0}; };
-
-}  // namespace
 
 TEST_CASE("susceptibilities of a Gaussian are exact at finite step size, in both centrings") {
   gaussian const g;
@@ -58,14 +22,14 @@ TEST_CASE("susceptibilities of a Gaussian are exact at finite step size, in both
   std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}, {"both", {1, 2}}};
   susc::posterior_settings const target{.n_beta = 3, .localization = 1};
   susc::sampling_options<> options{.components = {"part", "full"},
-                                         .posterior = target,
-                                         .sampler = {.step_size = .15},
-                                         .chains = 4,
-                                         .draws = 60'000,
-                                         .burn_in = 100,
-                                         .thinning = 2,
-                                         .batch_size = 1,
-                                         .seed = 3};
+                                   .posterior = target,
+                                   .sampler = {.step_size = .15},
+                                   .chains = 4,
+                                   .draws = 60'000,
+                                   .burn_in = 100,
+                                   .thinning = 2,
+                                   .batch_size = 1,
+                                   .seed = 3};
   options.all_weights = {target, options.sampler};
   auto const result = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::threads{2});
 
@@ -148,11 +112,11 @@ TEST_CASE("user-defined observable and perturbation go through the same path") {
   susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
   susc::posterior_settings const target{.n_beta = 3, .localization = 1};
   susc::sampling_options<> const options{.components = {"part"},
-                                               .posterior = target,
-                                               .sampler = {.step_size = .15},
-                                               .draws = 60'000,
-                                               .burn_in = 100,
-                                               .batch_size = 1};
+                                         .posterior = target,
+                                         .sampler = {.step_size = .15},
+                                         .draws = 60'000,
+                                         .burn_in = 100,
+                                         .batch_size = 1};
   auto const result = susc::estimate_susceptibilities(model, g.center, data, {}, options, susc::threads{},
                                                       first_weight_squared{}, two_weights{});
   auto const chi = result.response_matrix(susc::centring::restricted);
@@ -206,10 +170,10 @@ TEST_CASE("a diverging chain is left out, counted and warned of") {
   susc::data_distribution const data{0, [](std::size_t, susc::random::key) { return 0; }};
   std::vector<susc::probe<int>> const probes{{"probe", 0}};
   susc::sampling_options<> options{.posterior = {.n_beta = 1, .localization = .5},
-                                         .sampler = {.step_size = .1},
-                                         .chains = 8,
-                                         .draws = 40,
-                                         .seed = 1};
+                                   .sampler = {.step_size = .1},
+                                   .chains = 8,
+                                   .draws = 40,
+                                   .seed = 1};
   std::vector<double> const center{0, 0};
   auto const result = susc::estimate_susceptibilities(cliff{}, center, data, probes, options);
   auto const diagnostics = result.diagnostics();
@@ -276,12 +240,12 @@ susc::susceptibility_result of_transformer(M const& model, Executor const& run) 
   std::vector<susc::probe<susc::token_batch>> const probes{{"first", random_sequences(2, {2})},
                                                            {"second", random_sequences(1, {3})}};
   susc::sampling_options<> const options{.components = {"l0h1", "l1h0", "l0h0+l1h1", "l1mlp", "embed"},
-                                               .posterior = {.n_beta = 30, .localization = 100},
-                                               .sampler = {.step_size = 1e-2},
-                                               .chains = 2,
-                                               .draws = 16,
-                                               .burn_in = 2,
-                                               .batch_size = 4};
+                                         .posterior = {.n_beta = 30, .localization = 100},
+                                         .sampler = {.step_size = 1e-2},
+                                         .chains = 2,
+                                         .draws = 16,
+                                         .burn_in = 2,
+                                         .batch_size = 4};
   return susc::estimate_susceptibilities(model, w, data, probes, options, run);
 }
 
@@ -326,5 +290,175 @@ TEST_CASE("susceptibilities of a transformer: freezing and restricting change no
       CHECK(largest > 1e-6);
       CHECK(difference < 1e-3 * largest);
     }
+  }
+}
+
+TEST_CASE("susceptibilities of a Gaussian are exact in every sampler, in both centrings [oracle]") {
+  gaussian const g;
+  auto const model = g.model();
+  susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
+  std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}};
+  susc::posterior_settings const target{.n_beta = 3, .localization = 1};
+  for_every_sampler([&](auto const& of) {
+    CAPTURE(of.name);
+    susc::sampling_options<std::remove_cvref_t<decltype(of.sampler)>> options{.components = {"part", "full"},
+                                                                              .posterior = target,
+                                                                              .sampler = of.sampler,
+                                                                              .chains = 4,
+                                                                              .draws = 60'000,
+                                                                              .burn_in = 500,
+                                                                              .thinning = of.thinning,
+                                                                              .batch_size = 1,
+                                                                              .seed = 11};
+    options.all_weights = {target, of.sampler};
+    auto const result = susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::threads{2});
+    auto const law = [&](bool restricted) {
+      matrix const a = gaussian::block(g.a, restricted), one = matrix::Identity(a.rows(), a.cols());
+      return of.covariance(target.n_beta * a + target.localization * one, target.localization);
+    };
+    matrix const s = law(true), s_full = law(false), a = gaussian::block(g.a, true);
+    auto const full = result.response_matrix(susc::centring::full);
+    auto const restricted = result.response_matrix(susc::centring::restricted);
+    for (int p = 0; p != 2; ++p) {
+      CAPTURE(p);
+      matrix const b = gaussian::block(g.b[p], true);
+      double const covariance = (a * s * b * s).trace() / 2, of_all = (g.a * s_full * g.b[p] * s_full).trace() / 2;
+      double const moved = (a * s).trace() / 2 * ((b * s).trace() - (g.b[p] * s_full).trace()) / 2;
+      std::string const row = "Gaussian, probe " + std::to_string(p + 1) + ", " + of.name;
+      // The second probe's answer under `full` is a small difference of large terms.
+      double const precision = p == 0 ? .02 : std::numeric_limits<double>::infinity();
+      oracle::check("susceptibility, restricted centring, " + row, restricted.value(p, 0), restricted.error(p, 0),
+                    -covariance, precision);
+      oracle::check("susceptibility, full centring, " + row, full.value(p, 0), full.error(p, 0), -covariance - moved,
+                    precision);
+      oracle::check("susceptibility of all weights, " + row, full.value(p, 1), full.error(p, 1), -of_all, precision);
+      CHECK(full.value(p, 1) == restricted.value(p, 1));
+      CHECK(full.error(p, 1) == restricted.error(p, 1));
+    }
+    CHECK(result.warnings().empty());
+  });
+}
+
+namespace {
+
+/// All that the library estimates about a product of two one-dimensional laws, by direct sums; part: w0 moves alone.
+struct skewed_answers {
+  skewed::law first, second;
+  std::vector<skewed::model::example> examples;
+
+  double loss(std::size_t e, double x, double y) const {
+    double const w[]{x, y};
+    return skewed::model::loss(w, examples[e]);
+  }
+  double observable(double x, double y) const { return loss(0, x, y) - loss(0, 0, 0); }
+  double shift(std::size_t e, double x, double y) const { return loss(e, x, y) - loss(0, x, y); }
+  template <class F>
+  double over_part(F&& f) const {
+    return first.mean([&](double x) { return f(x, 0.); });
+  }
+  template <class F>
+  double over_all(F&& f) const {
+    return first.mean([&](double x) { return second.mean([&](double y) { return f(x, y); }); });
+  }
+  double mean_observable() const {
+    return over_part([&](double x, double y) { return observable(x, y); });
+  }
+  double mean_observable_of_all() const {
+    return over_all([&](double x, double y) { return observable(x, y); });
+  }
+  double part(std::size_t e, susc::centring how) const {
+    double const both = over_part([&](double x, double y) { return observable(x, y) * shift(e, x, y); });
+    auto const delta = [&](double x, double y) { return shift(e, x, y); };
+    return -(both - mean_observable() * (how == susc::centring::full ? over_all(delta) : over_part(delta)));
+  }
+  double all(std::size_t e) const {
+    double const both = over_all([&](double x, double y) { return observable(x, y) * shift(e, x, y); });
+    return -(both - mean_observable_of_all() * over_all([&](double x, double y) { return shift(e, x, y); }));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("susceptibilities of a skewed target are exact, odd and even perturbations, in both centrings [oracle]") {
+  // Two skewed coordinates; the perturbations are odd in w0, even, and a product that only the free chains see.
+  skewed::polynomial const other{0, 0, .4, -.1, .05};
+  auto const with = [&](skewed::polynomial x, skewed::polynomial y, double product) {
+    for (std::size_t k = 0; k != 5; ++k) x[k] += skewed::potential[k], y[k] += other[k];
+    return skewed::model::example{{x, y}, product};
+  };
+  std::vector<skewed::model::example> const examples{with({}, {}, 0), with({0, 1}, {0, .4}, 0),
+                                                     with({0, 0, 0, .5}, {0, 0, .3}, 0),
+                                                     with({0, 0, .5, 0, .3}, {0, .5, .2}, .5)};
+  skewed::model const model(examples);
+  std::vector<double> const center{0, 0};
+  using batch = skewed::model::batch;
+  susc::data_distribution const data{batch{0}, [](std::size_t, susc::random::key) { return batch{0}; }};
+  std::vector<susc::probe<batch>> const probes{{"linear", {1}}, {"cubic", {2}}, {"even", {3}}};
+  susc::posterior_settings const target{.n_beta = 1.5, .localization = .2};
+  auto const slope_of = [&](skewed::polynomial const& p) {
+    return [&target, p](double x) { return target.n_beta * skewed::derivative(p, x) + target.localization * x; };
+  };
+  auto const exact_of = [&](skewed::polynomial const& p) {
+    return skewed::boltzmann(
+        [&](double x) { return target.n_beta * skewed::value(p, x) + target.localization / 2 * x * x; }, -8, 8);
+  };
+  auto const check = [&](std::string const& name, auto const& sampler, skewed_answers const& exact) {
+    CAPTURE(name);
+    susc::sampling_options<std::remove_cvref_t<decltype(sampler)>> options{.components = {"w0", "full"},
+                                                                           .posterior = target,
+                                                                           .sampler = sampler,
+                                                                           .chains = 4,
+                                                                           .draws = 100'000,
+                                                                           .burn_in = 200,
+                                                                           .thinning = 2,
+                                                                           .batch_size = 1,
+                                                                           .seed = 5};
+    options.all_weights = {target, sampler};
+    auto const result = susc::estimate_susceptibilities(model, center, data, probes, options, susc::threads{2});
+    std::string const where = ", skewed, " + name;
+    for (std::size_t e = 1; e != 4; ++e) {
+      std::string const row = ", " + probes[e - 1].name + where;
+      for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+        auto const chi = result.response_matrix(how);
+        std::string const label =
+            how == susc::centring::full ? "susceptibility, full centring" : "susceptibility, restricted centring";
+        // Odd perturbations meet an odd observable only through the skewness: small, but never of unknown sign.
+        double const value = exact.part(e, how), precision = e == 3 ? .02 : .2;
+        oracle::check(label + row, chi.value(e - 1, 0), chi.error(e - 1, 0), value, precision);
+        if (how == susc::centring::full)
+          oracle::check("susceptibility of all weights" + row, chi.value(e - 1, 1), chi.error(e - 1, 1), exact.all(e),
+                        e == 3 ? .02 : std::numeric_limits<double>::infinity());
+      }
+    }
+    auto const diagnostics = result.diagnostics();
+    auto const& part = diagnostics[0];
+    auto const& all = diagnostics[1];
+    oracle::check("mean of the observable" + where, part.observable.value, part.observable.error,
+                  exact.mean_observable());
+    oracle::check("learning coefficient" + where, part.learning_coefficient.value, part.learning_coefficient.error,
+                  target.n_beta * exact.mean_observable());
+    oracle::check("learning coefficient of all weights" + where, all.learning_coefficient.value,
+                  all.learning_coefficient.error, target.n_beta * exact.mean_observable_of_all());
+  };
+  skewed_answers const exact{exact_of(skewed::potential), exact_of(other), examples};
+  check("MALA", susc::mala{.step_size = .5}, exact);
+  double const step_size = .2;
+  skewed_answers const at_step{skewed::stationary_of_sgld(slope_of(skewed::potential), step_size, -7, 7),
+                               skewed::stationary_of_sgld(slope_of(other), step_size, -8, 8), examples};
+  check("SGLD", susc::sgld{step_size}, at_step);
+
+  // The Gaussian approximation at w* would be wrong by more than 20 % in every number of the component.
+  double const a = 1, variance = 1 / (target.n_beta * a + target.localization),
+               variance_of_other = 1 / (target.n_beta * .8 + target.localization);
+  double const curvature[3]{0, 0, 1}, curvature_of_other[3]{0, .6, .4};  // of the perturbations, at w*
+  for (std::size_t e = 1; e != 4; ++e) {
+    CAPTURE(e);
+    double const covariance = a * variance * curvature[e - 1] * variance / 2;
+    double const missing = -curvature_of_other[e - 1] * variance_of_other / 2;
+    double const restricted = -covariance, full = -(covariance + a * variance / 2 * missing);
+    CHECK(std::abs(restricted / exact.part(e, susc::centring::restricted) - 1) > .2);
+    CHECK(std::abs(full / exact.part(e, susc::centring::full) - 1) > .2);
+    // And so would be the posterior itself instead of what SGLD samples at this step, by more than the 2 % asked for.
+    CHECK(std::abs(exact.part(e, susc::centring::restricted) / at_step.part(e, susc::centring::restricted) - 1) > .05);
   }
 }
