@@ -407,7 +407,7 @@ void check(Subject const& subject, problem const& p, std::uint64_t seed, std::st
   oracle::check("mean of variance times precision" + where, all.measured * total / scale, all.error * total / scale,
                 all.exact * total / scale);
   double const stiff = g.precision[last], root = std::sqrt(static_cast<double>(p.steps));
-  oracle::check("the same in the stiffest direction" + where, stiff * seen.covariance(last, last),
+  oracle::check("variance times precision in the stiffest direction" + where, stiff * seen.covariance(last, last),
                 stiff * exact.covariance_error(last, last) / root, stiff * exact.covariance(last, last));
   oracle::check("lag-1 autocorrelation in the flattest direction" + where, seen.autocorrelation[0],
                 exact.autocorrelation_error[0] / root, exact.autocorrelation[0]);
