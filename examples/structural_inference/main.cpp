@@ -20,6 +20,7 @@
 #include "results.hpp"
 #include "susc/data/ngram.hpp"
 #include "susc/io/file.hpp"
+#include "susc/io/npy.hpp"
 #include "susc/report/progress.hpp"
 #include "susc/response/estimate.hpp"
 #include "susc/version.hpp"
@@ -118,13 +119,13 @@ void print_modes(nlohmann::json const& summary) {
 susc::sampling_options<> sampling_options(options const& o) {
   double const localization = o.localization.value_or(o.synthetic() ? 300 : 200);
   susc::sampling_options<> sampling{.components = o.components,
-                                          .posterior = {.n_beta = o.n_beta, .localization = localization},
-                                          .chains = o.chains,
-                                          .draws = o.draws,
-                                          .burn_in = o.burn_in,
-                                          .thinning = o.thinning,
-                                          .batch_size = o.batch_size,
-                                          .seed = o.seed};
+                                    .posterior = {.n_beta = o.n_beta, .localization = localization},
+                                    .chains = o.chains,
+                                    .draws = o.draws,
+                                    .burn_in = o.burn_in,
+                                    .thinning = o.thinning,
+                                    .batch_size = o.batch_size,
+                                    .seed = o.seed};
   susc::check(sampling.posterior);
   susc::require(localization > 0 || o.step_size, "--localization 0 needs a --step-size");
   sampling.sampler.step_size = o.step_size.value_or(1 / localization);
@@ -253,6 +254,12 @@ void run(options const& o) {
   if (!data.tokenizer.empty())
     susc::write_file_atomically(results_folder.path() / "tokenizer.model",
                                 [&](std::ostream& out) { out << data.tokenizer; });
+  if (!o.external()) {
+    // With the model, all that a program needs to sample around it: calibrate takes both.
+    auto const sample = data.training.sample(1024, susc::random::fold_in({o.training_seed}, "pretraining sample"));
+    susc::write_npy<susc::token>(results_folder.path() / "pretraining.npy", sample.tokens,
+                                 {sample.sequences, sample.length});
+  }
   commit(results_folder, o.output);
 
   print_response(results, o.centring);

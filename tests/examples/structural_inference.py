@@ -80,8 +80,8 @@ class TestCase(unittest.TestCase):
         self.assertEqual(done.stderr, "")
         return done.stdout
 
-    def check_results(self, results, components, probes, tokens, chosen="full"):
-        """Every file of a run, its shape, and that they agree with each other."""
+    def check_results(self, results, components, probes, tokens, chosen="full", length=None):
+        """Every file of a run, its shape, and that they agree with each other; `length`: of training sequences."""
         other = {"full": "restricted", "restricted": "full"}[chosen]
         modes = min(tokens, components)
         expected = {"tokens.npy": (tokens, 4), "token_losses.npy": (tokens,)}
@@ -95,6 +95,8 @@ class TestCase(unittest.TestCase):
                 f"principal_components{suffix}_loadings.npy": (modes, components),
                 f"principal_components{suffix}_scores.npy": (tokens, modes),
             }
+        if length:
+            expected["pretraining.npy"] = (1024, length)
         for name, shape in expected.items():
             seen, values = read_npy(results / name)
             self.assertEqual(seen, shape, name)
@@ -135,7 +137,7 @@ class Trained(TestCase):
         output = self.succeeds(*TINY, "--output", "results", "--threads", "1")
         self.assertNotIn("trained before", output)
         self.assertEqual(listing(self.folder)[0], "results")
-        summary = self.check_results(self.folder / "results", components=2, probes=4, tokens=4 * 64)
+        summary = self.check_results(self.folder / "results", components=2, probes=4, tokens=4 * 64, length=33)
         self.assertEqual(summary["components"], ["l0h0", "l1h1"])
         self.assertEqual(summary["probes"], DOMAINS)
         self.assertEqual([h["name"] for h in summary["heads"]], ["l0h0", "l0h1", "l1h0", "l1h1"])
@@ -164,7 +166,7 @@ class Trained(TestCase):
 
         # The chosen centring has the plain names, and nothing of the earlier run stays under the others.
         self.succeeds(*TINY, "--output", "results", "--centring", "restricted")
-        self.check_results(self.folder / "results", components=2, probes=4, tokens=4 * 64, chosen="restricted")
+        self.check_results(self.folder / "results", components=2, probes=4, tokens=4 * 64, chosen="restricted", length=33)
         self.assertEqual(before["response_matrix_restricted.npy"],
                          (self.folder / "results/response_matrix.npy").read_bytes())  # fmt: skip
 
@@ -180,7 +182,7 @@ class Trained(TestCase):
         size = ["--vocabulary", "300"] if WITH_SENTENCEPIECE else []
         tiny = TINY[2:]  # all but the corpus
         self.succeeds(*tiny, "--corpus", "corpus", *size)  # into results/
-        summary = self.check_results(self.folder / "results", components=2, probes=3, tokens=3 * 64)
+        summary = self.check_results(self.folder / "results", components=2, probes=3, tokens=3 * 64, length=33)
         self.assertEqual(summary["probes"], ["first", "second", "repeats"])
         self.assertEqual((self.folder / "results/tokenizer.model").exists(), WITH_SENTENCEPIECE)
 
