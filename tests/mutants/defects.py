@@ -1,6 +1,7 @@
 """(name, header, exact source, its replacement, test source, test case that must fail)"""
 
 STATIONARY = "sgld: stationary covariance, mean and autocorrelation at finite step size"
+EXACT = "stationary covariance, mean and autocorrelation at finite step size"
 DRAWN = "chain: exactly the steps after burn-in, one in `thinning`, are drawn"
 DEFINITION = "susceptibility: values are the definition's, errors those of leaving batches out by brute force"
 COVERAGE = "susceptibility: 95 % intervals cover 92 to 98 % of the time on Gaussian chains with the default lengths"
@@ -53,4 +54,18 @@ DEFECTS = [
      "std::min(j - begin - (j > begin), attention_block)", "kernels/attention.cpp", "attention and its gradient against*"),
     ("LayerNorm epsilon", "kernels/layer_norm.hpp", "static_cast<T>(layer_norm_epsilon)", "T(1e-6)",
      "kernels/layer_norm.cpp", "layer_norm and its gradient against*"),
+    ("momentum loses half as much", "sampling/sghmc.hpp", "static_cast<T>(1 - friction)", "static_cast<T>(1 - friction / 2)",
+     "sampling/sghmc.cpp", "sghmc: " + EXACT),
+    ("noise times G for its root", "sampling/rmsprop_sgld.hpp", "amplitude * std::sqrt(scale)", "amplitude * scale",
+     "sampling/rmsprop_sgld.cpp", "rmsprop_sgld: stationary covariance, mean and autocorrelation for a frozen preconditioner"),
+    ("noise not reused", "sampling/leimkuhler_matthews.hpp", "std::swap(s.noise, s.scratch);", "",
+     "sampling/leimkuhler_matthews.cpp", "leimkuhler_matthews: " + EXACT),
+    ("noise of half a step", "sampling/exponential_integrator.hpp", "std::expm1(-pull * step_size) /",
+     "std::expm1(-pull * step_size / 2) /", "sampling/exponential_integrator.cpp", "exponential_integrator: " + EXACT),
+    ("thermostat noise off by 2 %", "sampling/sgnht.hpp", "std::sqrt(diffusion * step_size)",
+     "1.02 * std::sqrt(diffusion * step_size)", "sampling/sgnht.cpp",
+     "sgnht: stationarity of friction, position and momentum gives identities that are exact at any step size"),
+    ("walls turn every momentum", "sampling/posterior.hpp", "if (turned && !momentum.empty())", "if (!momentum.empty())",
+     "sampling/posterior.cpp",
+     "posterior: walls reflect weights into the box, and turn the momentum an odd or an even number of times"),
 ]
