@@ -103,9 +103,10 @@ moments run(problem const& p, std::uint64_t seed) {
 }
 
 void check_identities(moments const& m) {
-  for (auto const& [name, ratio] : {std::pair{"thermostat", m.thermostat}, std::pair{"position", m.position},
-                                    std::pair{"virial", m.virial}, std::pair{"balance", m.balance}}) {
-    CAPTURE(name);
+  for (auto const& named : {std::pair{"thermostat", m.thermostat}, std::pair{"position", m.position},
+                            std::pair{"virial", m.virial}, std::pair{"balance", m.balance}}) {
+    batch_means const& ratio = named.second;
+    CAPTURE(named.first);
     double const deviation = (ratio.mean() - 1) / ratio.error();
     CAPTURE(deviation);
     CHECK(std::abs(deviation) < 5);
