@@ -198,7 +198,7 @@ TEST_CASE("diagnose: chains that disagree are warned of by R-hat") {
 }
 
 TEST_CASE("diagnose: few effective draws are warned of, rounded down") {
-  auto const d = susc::diagnose(response_of(chains_of(1, 60, 0, 1, 7), {good().loss_traces[0]}().loss_traces));
+  auto const d = susc::diagnose(response_of(chains_of(1, 60, 0, 1, 7), {good().loss_traces[0]}));
   REQUIRE(d.effective_sample_size < 100);
   REQUIRE(d.r_hat < 1.05);
   CHECK(one_warning(d, "l0h1: effective sample size of the observable is " +

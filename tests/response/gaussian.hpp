@@ -74,7 +74,7 @@ void for_every_sampler(Check&& check) {
   check(exact_sampler<susc::sgld>{"SGLD", {.step_size = .2}, inflated(.2 / 4)});
   // G stays 1/δ where the squares are never updated: SGLD of step ε/δ.
   check(exact_sampler<susc::rmsprop_sgld>{
-      "RMSprop-SGLD", {.step_size = .1, .decay = 1, .stability = .5}, inflated(.2 / 4)});
+      "RMSprop-SGLD", {.step_size = .08, .decay = 1, .stability = .5}, inflated(.16 / 4)});
   check(exact_sampler<susc::sghmc>{"SGHMC", {.step_size = .3, .friction = .4}, inflated(.3 / (8 - 4 * .4))});
   check(exact_sampler<susc::leimkuhler_matthews>{"Leimkuhler-Matthews", {.step_size = .25}, exact});
   check(exact_sampler<susc::exponential_integrator>{

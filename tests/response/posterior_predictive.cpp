@@ -67,7 +67,7 @@ TEST_CASE("posterior predictive of a Gaussian is exact in every sampler [oracle]
             std::log((one + s * b).determinant()) / 2 - slope.dot((s.inverse() + b).inverse() * slope) / 2;
         oracle::check("posterior predictive loss less that at w*, " +
                           std::string(restricted ? "component" : "all weights") + ", probe " + std::to_string(i + 1) +
-                          ", " + of.name,
+                          ", Gaussian, " + of.name,
                       losses.value[e] - (7 + i), losses.error[e], exact);
       }
     }

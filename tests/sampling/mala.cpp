@@ -86,8 +86,9 @@ TEST_CASE("mala: a Gaussian posterior is left exactly as it is at any step size 
     for (std::size_t i = 0; i != d; ++i) {
       CAPTURE(i);
       CHECK(std::abs(mean[i].value() - exact_mean[i]) < 5 * mean[i].error());
-      std::string const row = std::to_string(d) + " dimensions, precision times step " +
-                              std::to_string(precision[i] * e.step_size).substr(0, 4);
+      std::string const row =
+          (d == 1 ? "1 dimension" : "weight " + std::to_string(i + 1) + " of " + std::to_string(d)) +
+          ", precision times step " + std::to_string(precision[i] * e.step_size).substr(0, 4);
       oracle::check("variance, MALA, " + row, square[i].value(), square[i].error(), 1 / precision[i]);
     }
     if (d > 1) CHECK(std::abs(product.value()) < 5 * product.error());
