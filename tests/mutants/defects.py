@@ -5,6 +5,8 @@ EXACT = "stationary covariance, mean and autocorrelation at finite step size"
 DRAWN = "chain: exactly the steps after burn-in, one in `thinning`, are drawn"
 DEFINITION = "susceptibility: values are the definition's, errors those of leaving batches out by brute force"
 COVERAGE = "susceptibility: 95 % intervals cover 92 to 98 % of the time on Gaussian chains with the default lengths"
+INFLUENCE = ("influence: covariances and correlations are those of two passes over the draws, errors those of leaving "
+             "batches out")
 GAUSSIAN = "susceptibilities of a Gaussian are exact at finite step size, in both centrings"
 
 DEFECTS = [
@@ -80,4 +82,26 @@ DEFECTS = [
      "sampling/chain.cpp", "chain: gradient accumulation averages exactly the minibatches that the keys name"),
     ("corrected sampler's batch moves", "sampling/chain.hpp", "evaluate(0, v, mean)", "evaluate(step, v, mean)",
      "sampling/chain.cpp", "chain: a corrected sampler sees the same minibatches at every step"),
+    ("MALA without the proposal's density", "sampling/mala.hpp", "from_energy - to_energy + (forth - back) / (2 * step_size)",
+     "from_energy - to_energy", "sampling/mala.cpp", "mala: a Gaussian posterior is left exactly as it is at any step size [oracle]"),
+    ("acceptance of another step", "sampling/mala_acceptance.hpp", "static_cast<T>(step_size / 2) * from_slope[i]",
+     "static_cast<T>(step_size) * from_slope[i]", "sampling/mala_acceptance.cpp",
+     "mala_acceptance: over SGLD's own law its mean is the integral [oracle]"),
+    ("learning coefficient of the loss itself", "response/learning_coefficient.hpp", "at.evaluation_loss() - at.center_loss()",
+     "at.evaluation_loss()", "response/learning_coefficient.cpp",
+     "learning coefficient of a Gaussian: exact in every sampler, whole and of a component [oracle]"),
+    ("influence: n for n - 1", "response/influence.hpp", "ij / (count - 1)", "ij / count", "response/influence.cpp", INFLUENCE),
+    ("influence: blocks merged without the gap", "response/influence.hpp", "weight * center[i] * center[rows + k]", "0",
+     "response/influence.cpp", INFLUENCE),
+    ("predictive with the wrong sign", "response/posterior_predictive.hpp", "std::exp(center[j] - static_cast<double>(losses[j]))",
+     "std::exp(static_cast<double>(losses[j]) - center[j])", "response/posterior_predictive.cpp",
+     "posterior predictive of a Gaussian is exact in every sampler [oracle]"),
+    ("predictive without l(w*)", "response/posterior_predictive.hpp", "return center[j] - std::log(s / n);",
+     "return -std::log(s / n);", "response/posterior_predictive.cpp",
+     "posterior predictive of a Gaussian is exact in every sampler [oracle]"),
+    ("drift over half its error", "response/diagnostics.hpp",
+     "std::hypot(monte_carlo_standard_error(halves[0]), monte_carlo_standard_error(halves[1]))",
+     "monte_carlo_standard_error(halves[0])", "response/diagnostics.cpp", "drift: standard normal on chains in equilibrium"),
+    ("diverged chains counted", "response/component_response.hpp", "if (c.diverged[chain]) continue;", "",
+     "response/component_response.cpp", "diagnose: diverged chains are in no number, and are warned of"),
 ]
