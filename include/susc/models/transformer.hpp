@@ -42,7 +42,10 @@ class basic_transformer {
     aligned_vector<T> residual, normal;  // (tokens, width)
   };
 
-  explicit basic_transformer(Config config = {}) : config_(config) { check(this->config()); }
+  explicit basic_transformer(Config config = {}) : config_(config) {
+    check(this->config());
+    everything_ = full_component(parameter_count());
+  }
 
   transformer_config config() const { return config_; }
   transformer_layout layout() const { return {config_}; }
@@ -61,7 +64,7 @@ class basic_transformer {
   }
 
   T loss_and_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
-    return gradient_of(w, b, full_component(parameter_count()), gradient);
+    return gradient_of(w, b, everything_, gradient);
   }
 
   /// gradient (c.size(),). Computes no gradient but the component's and goes back no further than its lowest layer.
@@ -196,11 +199,11 @@ class basic_transformer {
 
   /// The gradient of the parts that c touches, in `whole` (parameter_count,); the rest of it is left undefined.
   T gradient_of(weights w, token_batch const& b, component const& c, std::span<T> whole) const {
-    transformer_plan const plan(layout(), c);
     T const weight = 1 / static_cast<T>(b.example_count());
     double sum = 0;
     for_each_chunk(w, b, true, [&](transformer_pass<T> const& pass, std::size_t first) {
       auto& space = pass.space;
+      transformer_plan const& plan = space.plan_of(layout(), c);
       if (first == 0) clear(plan, whole, space);
       token const* const tokens = b.sequence(first).data();
       pass.embed(tokens);
@@ -258,6 +261,7 @@ class basic_transformer {
 
   mutable pool<transformer_workspace<T>> workspaces_;
   mutable pool<aligned_vector<T>> gradients_;
+  component everything_;
   [[no_unique_address]] Config config_;
 };
 

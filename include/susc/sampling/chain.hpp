@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "susc/core/aligned_vector.hpp"
@@ -59,8 +60,14 @@ concept Sampler =
 template <class S, class T>
 concept CorrectedSampler = Sampler<S, T> && detail::has_corrected_step<S, T>;
 
-/// The data distribution q: a fixed evaluation set, and minibatches as a function minibatch(batch_size, random::key).
-template <class Batch, std::invocable<std::size_t, random::key> Minibatch>
+/// Gives minibatches as batch(batch_size, random::key), or refills one: void(batch_size, random::key, batch&).
+template <class F, class Batch>
+concept RefillsMinibatches = std::invocable<F, std::size_t, random::key, Batch&>;
+template <class F, class Batch>
+concept MinibatchSource = RefillsMinibatches<F, Batch> || std::invocable<F, std::size_t, random::key>;
+
+/// The data distribution q: a fixed evaluation set, and where minibatches come from.
+template <class Batch, MinibatchSource<Batch> Minibatch>
 struct data_distribution {
   Batch evaluation;
   Minibatch minibatch;
@@ -121,8 +128,8 @@ typename M::scalar component_gradient(M const& model, std::span<typename M::scal
 
 /// Runs one chain from `center` (parameter_count,), the weights outside `c` frozen there. After the burn-in, every
 /// `thinning` steps, `at` is moved to the weights and given to `visit(draw const&)`. `progress(step)` is called after
-/// each step. `minibatch(batch_size, key)` gives a batch: a new one for each gradient, the first one always to a
-/// corrected sampler.
+/// each step. `minibatch` is that of a data_distribution: asked for a new batch for each gradient, by a corrected
+/// sampler always for the first one.
 template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress>
 chain_outcome run_chain(M const& model, std::span<typename M::scalar const> center, component const& c,
                         posterior_settings const& settings, S const& sampler, Minibatch const& minibatch,
@@ -135,11 +142,19 @@ chain_outcome run_chain(M const& model, std::span<typename M::scalar const> cent
   // Mean loss and gradient at the component's weights v, over the minibatches of a step.
   std::size_t const parts = length.gradient_accumulation;
   part.resize(parts > 1 ? c.size() : 0);
+  constexpr bool refills = RefillsMinibatches<Minibatch, typename M::batch>;
+  [[maybe_unused]] std::conditional_t<refills, typename M::batch, char> refilled{};
+  auto const batch_of = [&](random::key key) -> decltype(auto) {
+    if constexpr (refills)
+      return minibatch(length.batch_size, key, refilled), std::as_const(refilled);
+    else
+      return minibatch(length.batch_size, key);
+  };
   auto const evaluate = [&](std::size_t step, std::span<T const> v, std::span<T> mean) {
     c.scatter(v, std::span<T>(w));
     T loss = 0;
     for (std::size_t k = 0; k != parts; ++k) {
-      auto const& batch = minibatch(length.batch_size, random::fold_in(keys.minibatches, step * parts + k));
+      auto const& batch = batch_of(random::fold_in(keys.minibatches, step * parts + k));
       std::span<T> const to = k == 0 ? mean : std::span<T>(part);
       loss += detail::component_gradient(model, std::span<T const>(w), batch, c, to, whole);
       for (std::size_t i = 0; k != 0 && i != mean.size(); ++i) mean[i] += part[i];

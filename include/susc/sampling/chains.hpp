@@ -14,6 +14,7 @@
 
 #include "susc/core/concepts.hpp"
 #include "susc/core/random.hpp"
+#include "susc/kernels/flush_denormals.hpp"
 #include "susc/sampling/chain.hpp"
 #include "susc/sampling/executor.hpp"
 #include "susc/sampling/sgld.hpp"
@@ -155,6 +156,7 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
 
   random::key const seed{options.seed};
   run(plan.size() * options.chains, [&](std::size_t task) {
+    kernels::flush_denormals const guard;
     auto& of = result[order[task / options.chains]];
     std::size_t const chain = task % options.chains;
     component const& c = of.plan.moving;
