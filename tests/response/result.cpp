@@ -2,11 +2,18 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "susc/core/random.hpp"
+#include "susc/models/mlp.hpp"
+#include "susc/response/estimate.hpp"
+#include "susc/sampling/leimkuhler_matthews.hpp"
+#include "susc/sampling/mala.hpp"
+#include "susc/sampling/rmsprop_sgld.hpp"
+#include "susc/sampling/sghmc.hpp"
 
 namespace {
 
@@ -144,4 +151,212 @@ TEST_CASE("result: diagnostics of fewer than four draws are NaN, not an error") 
   auto const r = result_of({response("head", 10, 4, 3)});
   CHECK(std::isnan(r.diagnostics()[0].r_hat));
   CHECK(std::isfinite(r.diagnostics()[0].observable.value));
+}
+
+// Identities that hold for any model, on classifiers with random shapes, weights and data, in several samplers.
+namespace {
+
+using network = susc::mlp<double>;
+
+network::batch random_examples(std::size_t count, std::size_t inputs, std::size_t classes, susc::random::stream& s) {
+  network::batch b;
+  for (std::size_t i = 0; i != count * inputs; ++i) b.inputs.push_back(s.normal());
+  for (std::size_t i = 0; i != count; ++i) b.labels.push_back(s.below(classes));
+  return b;
+}
+
+// A loss with a constant added.
+struct raised {
+  using scalar = double;
+  using batch = network::batch;
+  network const& model;
+  double by;
+  std::size_t parameter_count() const { return model.parameter_count(); }
+  std::size_t example_count(batch const& b) const { return model.example_count(b); }
+  std::vector<susc::component> components() const { return model.components(); }
+  void losses(std::span<double const> w, batch const& b, std::span<double> l) const {
+    model.losses(w, b, l);
+    for (double& x : l) x += by;
+  }
+  double loss_and_gradient(std::span<double const> w, batch const& b, std::span<double> gradient) const {
+    return model.loss_and_gradient(w, b, gradient) + by;
+  }
+};
+
+// Towards example 0, towards example 1, their combination a, b with a constant, and a times the first.
+struct combined_reweighting {
+  double a, b, constant;
+  std::size_t count(auto const&) const { return 4; }
+  void loss_shifts(auto const& at, std::span<double> shifts) const {
+    double const first = at.probe_losses()[0] - at.evaluation_loss(), second = at.probe_losses()[1];
+    shifts[0] = first;
+    shifts[1] = second;
+    shifts[2] = a * first + b * second + constant;
+    shifts[3] = a * first;
+  }
+};
+
+struct random_classifier {
+  explicit random_classifier(std::uint64_t seed) : stream({seed}) {
+    weights = model.initial_weights({seed + 1000});
+    evaluation = random_examples(6 + stream.below(6), inputs, classes, stream);
+    probes = {{"itself", evaluation},
+              {"first", random_examples(2 + stream.below(4), inputs, classes, stream)},
+              {"second", random_examples(1, inputs, classes, stream)}};
+  }
+
+  template <class S, class M, class P = susc::example_reweighting>
+  susc::susceptibility_result run(S const& sampler, M const& of, P const& perturbation = {}) const {
+    susc::data_distribution const data{evaluation, [&](std::size_t size, susc::random::key key) {
+                                         susc::random::stream s(key);
+                                         return random_examples(size, inputs, classes, s);
+                                       }};
+    susc::sampling_options<S> options{.components = {"layer1", "layer2", "full", "layer1+layer2"},
+                                      .posterior = {.n_beta = 20, .localization = 30},
+                                      .sampler = sampler};
+    options.chains = 5;
+    options.draws = 30;
+    options.batch_size = 4;
+    return susc::estimate_susceptibilities(of, weights, data, probes, options, susc::threads{}, susc::component_loss{},
+                                           perturbation);
+  }
+
+  susc::random::stream stream;
+  std::size_t inputs = 1 + stream.below(3), classes = 2 + stream.below(2);
+  network model{{inputs, 2 + stream.below(4), classes}};
+  std::vector<double> weights;
+  network::batch evaluation;
+  std::vector<susc::probe<network::batch>> probes;
+};
+
+template <class Check>
+void for_random_classifiers(Check check) {
+  for (std::uint64_t seed = 1; seed != 6; ++seed) {
+    CAPTURE(seed);
+    random_classifier const c(seed);
+    check(c, susc::sgld{.step_size = 5e-3});
+    check(c, susc::leimkuhler_matthews{.step_size = 5e-3});
+    check(c, susc::rmsprop_sgld{.step_size = 1e-3});
+    check(c, susc::sghmc{.step_size = 5e-3});
+    check(c, susc::mala{.step_size = 5e-3});
+  }
+}
+
+constexpr susc::centring both_centrings[]{susc::centring::full, susc::centring::restricted};
+
+double largest(xt::xtensor<double, 2> const& x, std::size_t column) {
+  double most = 0;
+  for (std::size_t j = 0; j != x.shape(0); ++j) most = std::max(most, std::abs(x(j, column)));
+  return most;
+}
+// Equal up to rounding on the scale of each column.
+void check_same(xt::xtensor<double, 2> const& a, xt::xtensor<double, 2> const& b, double precision) {
+  REQUIRE((a.shape(0) == b.shape(0) && a.shape(1) == b.shape(1)));
+  for (std::size_t c = 0; c != a.shape(1); ++c) {
+    REQUIRE(largest(a, c) > 0);
+    for (std::size_t j = 0; j != a.shape(0); ++j) CHECK(std::abs(a(j, c) - b(j, c)) <= precision * largest(a, c));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("result: for any model, chi to the data distribution itself is 0, per-probe chi the mean of per-example") {
+  for_random_classifiers([](random_classifier const& c, auto const& sampler) {
+    auto const r = c.run(sampler, c.model);
+    for (auto const how : both_centrings) {
+      auto const each = r.example_susceptibilities(how), rows = r.response_matrix(how);
+      for (std::size_t component = 0; component != 4; ++component) {
+        double const scale = largest(each.value, component);
+        CHECK(scale > 0);
+        CHECK(std::abs(rows.value(0, component)) < 1e-12 * scale);
+        CHECK(rows.error(0, component) < 1e-12 * scale);
+        for (std::size_t p = 0; p != 3; ++p) {
+          double mean = 0;
+          for (std::size_t j = r.groups[p].begin; j != r.groups[p].end; ++j)
+            mean += each.value(j, component) / static_cast<double>(r.groups[p].size());
+          CHECK(std::abs(rows.value(p, component) - mean) < 1e-12 * scale);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("result: for any model, chi is linear in the perturbation and its error scales with it") {
+  for_random_classifiers([](random_classifier const& c, auto const& sampler) {
+    combined_reweighting const p{-1.5, .7, 10};
+    auto const r = c.run(sampler, c.model, p);
+    for (auto const how : both_centrings) {
+      auto const x = r.response_matrix(how);
+      REQUIRE(x.value.shape(0) == 4);
+      for (std::size_t component = 0; component != 4; ++component) {
+        double const precision = 1e-11 * largest(x.value, component);
+        CHECK(precision > 0);
+        CHECK(std::abs(x.value(2, component) - p.a * x.value(0, component) - p.b * x.value(1, component)) < precision);
+        CHECK(std::abs(x.value(3, component) - p.a * x.value(0, component)) < precision);
+        CHECK(x.error(3, component) == doctest::Approx(std::abs(p.a) * x.error(0, component)).epsilon(1e-9));
+      }
+    }
+  });
+}
+
+TEST_CASE("result: for any model, a constant added to the loss changes nothing beyond rounding") {
+  for_random_classifiers([](random_classifier const& c, auto const& sampler) {
+    auto const plain = c.run(sampler, c.model), moved = c.run(sampler, raised{c.model, 3.25});
+    for (auto const how : both_centrings) {
+      check_same(plain.example_susceptibilities(how).value, moved.example_susceptibilities(how).value, 1e-10);
+      check_same(plain.example_susceptibilities(how).error, moved.example_susceptibilities(how).error, 1e-10);
+    }
+  });
+}
+
+TEST_CASE("result: for any model, the order of chains and of merging changes nothing beyond rounding") {
+  for_random_classifiers([](random_classifier const& c, auto const& sampler) {
+    auto const plain = c.run(sampler, c.model);
+    auto turned = plain, reversed = plain;
+    auto const each = [](susc::susceptibility_result& r, auto change) {
+      for (auto& component : r.components) change(component);
+      change(r.all_weights);
+    };
+    each(turned, [](susc::component_response& r) {
+      auto const per_chain = static_cast<std::ptrdiff_t>(r.batches.size() / r.diverged.size());
+      CHECK(per_chain == 6);
+      std::rotate(r.batches.begin(), r.batches.begin() + 2 * per_chain, r.batches.end());
+      for (auto* traces : {&r.observable_traces, &r.loss_traces})
+        std::rotate(traces->begin(), traces->begin() + 2, traces->end());
+    });
+    each(reversed, [](susc::component_response& r) {
+      std::reverse(r.batches.begin(), r.batches.end());
+      for (auto* traces : {&r.observable_traces, &r.loss_traces}) std::reverse(traces->begin(), traces->end());
+    });
+    for (auto const* other : {&turned, &reversed}) {
+      for (auto const how : both_centrings) {
+        auto const a = plain.example_susceptibilities(how), b = other->example_susceptibilities(how);
+        check_same(a.value, b.value, 1e-11);
+        check_same(a.error, b.error, 1e-9);
+      }
+      for (std::size_t component = 0; component != 4; ++component) {
+        auto const a = plain.diagnostics()[component], b = other->diagnostics()[component];
+        CHECK(a.r_hat == doctest::Approx(b.r_hat).epsilon(1e-10));
+        CHECK(a.observable.value == doctest::Approx(b.observable.value).epsilon(1e-11));
+        CHECK(a.observable.error == doctest::Approx(b.observable.error).epsilon(1e-9));
+      }
+    }
+  });
+}
+
+TEST_CASE("result: for any model, a component of all weights, by whatever name, has one chi in both centrings") {
+  for_random_classifiers([](random_classifier const& c, auto const& sampler) {
+    auto const r = c.run(sampler, c.model);
+    auto const full = r.example_susceptibilities(susc::centring::full),
+               own = r.example_susceptibilities(susc::centring::restricted);
+    CHECK(r.component_names()[3] == "layer1+layer2");
+    for (std::size_t j = 0; j != full.value.shape(0); ++j) {
+      for (std::size_t whole : {2, 3}) {
+        CHECK(full.value(j, whole) == own.value(j, whole));
+        CHECK(full.error(j, whole) == own.error(j, whole));
+        CHECK(full.value(j, whole) == full.value(j, 2));
+      }
+      CHECK(full.value(j, 0) != own.value(j, 0));
+    }
+  });
 }

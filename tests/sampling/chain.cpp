@@ -2,12 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <vector>
 
 #include "susc/models/quadratic.hpp"
 #include "susc/response/estimate.hpp"
+#include "susc/sampling/mala.hpp"
 #include "susc/sampling/sgld.hpp"
 
 namespace {
@@ -187,13 +190,13 @@ TEST_CASE("chain: minibatches are shared by all chains and components, or by non
     susc::data_distribution const data{evaluation, minibatch};
     std::size_t const steps = 3 + 2 * 4;
     susc::sampling_options<> const options{.components = {"ends"},
-                                                 .posterior = target,
-                                                 .sampler = {.step_size = .1},
-                                                 .chains = 3,
-                                                 .draws = 4,
-                                                 .burn_in = 3,
-                                                 .thinning = 2,
-                                                 .common_minibatches = common};
+                                           .posterior = target,
+                                           .sampler = {.step_size = .1},
+                                           .chains = 3,
+                                           .draws = 4,
+                                           .burn_in = 3,
+                                           .thinning = 2,
+                                           .common_minibatches = common};
     auto const result = susc::estimate_susceptibilities(
         model, center, data, std::vector<susc::probe<std::vector<std::size_t>>>{{"one", {1}}}, options,
         susc::sequential{});
@@ -215,4 +218,173 @@ TEST_CASE("chain: counts of zero are refused by name") {
                        susc::error);
   CHECK_THROWS_WITH_AS(susc::check(susc::chain_length{.batch_size = 0}), "batch_size is 0, must be at least 1",
                        susc::error);
+}
+
+namespace {
+// Plain gradient descent that writes down where it was and what gradient it was given.
+struct listener {
+  double step_size = .1;
+  std::vector<std::vector<double>>*weights = nullptr, *gradients = nullptr;
+  using state = counter::state;
+  void check(susc::posterior_settings const&) const {}
+  state init(std::span<double const> w0) const { return {{w0.begin(), w0.end()}}; }
+  state step(state s, std::span<double const> g, susc::posterior<double> const&, susc::random::key) const {
+    weights->push_back(s.w);
+    gradients->emplace_back(g.begin(), g.end());
+    for (std::size_t i = 0; i != s.w.size(); ++i) s.w[i] -= step_size * g[i];
+    return s;
+  }
+};
+
+// Asks for the loss and the gradient twice a step, a little apart, and writes down both losses.
+struct corrected_listener {
+  double step_size = 1;
+  std::vector<double>* losses = nullptr;
+  using state = counter::state;
+  void check(susc::posterior_settings const&) const {}
+  state init(std::span<double const> w0) const { return {{w0.begin(), w0.end()}}; }
+  template <class Evaluate>
+  state step(state s, Evaluate const& evaluate, susc::posterior<double> const&, susc::random::key) const {
+    std::vector<double> gradient(s.w.size());
+    for (int i = 0; i != 2; ++i) {
+      losses->push_back(evaluate(std::span<double const>(s.w), std::span<double>(gradient)));
+      for (double& w : s.w) w += 1;
+    }
+    return s;
+  }
+};
+
+struct without_check : counter {
+  void check(susc::posterior_settings const&) const = delete;
+};
+struct without_step_size {
+  using state = counter::state;
+  void check(susc::posterior_settings const&) const {}
+  state init(std::span<double const> w0) const { return counter{}.init(w0); }
+  state step(state s, std::span<double const>, susc::posterior<double> const&, susc::random::key) const { return s; }
+};
+struct without_weights : counter {
+  struct state {
+    std::vector<double> x;
+  };
+  state init(std::span<double const>) const { return {}; }
+  state step(state s, std::span<double const>, susc::posterior<double> const&, susc::random::key) const { return s; }
+};
+struct without_step {
+  double step_size = 1;
+  void check(susc::posterior_settings const&) const {}
+  counter::state init(std::span<double const> w0) const { return counter{}.init(w0); }
+};
+struct returning_nothing : without_step {
+  void step(counter::state, std::span<double const>, susc::posterior<double> const&, susc::random::key) const {}
+};
+
+static_assert(susc::Sampler<listener, double> && susc::Sampler<corrected_listener, double>);
+static_assert(susc::CorrectedSampler<corrected_listener, double> && susc::CorrectedSampler<susc::mala, float>);
+static_assert(!susc::CorrectedSampler<counter, double> && !susc::CorrectedSampler<susc::sgld, double>);
+static_assert(!susc::Sampler<without_check, double> && !susc::Sampler<without_step_size, double>);
+static_assert(!susc::Sampler<without_weights, double> && !susc::Sampler<without_step, double>);
+static_assert(!susc::Sampler<returning_nothing, double> && !susc::CorrectedSampler<without_step, double>);
+static_assert(!susc::Sampler<counter, float> && !susc::Sampler<int, double>);  // its weights are double
+}  // namespace
+
+TEST_CASE("chain: gradient accumulation averages exactly the minibatches that the keys name") {
+  auto const random = [](std::size_t size, susc::random::key key) {
+    susc::random::stream stream(key);
+    std::vector<std::size_t> b(size);
+    for (auto& e : b) e = stream.below(2);
+    return b;
+  };
+  for (susc::component const& c : {ends, susc::full_component(3)})
+    for (std::size_t const parts : {1, 2, 5}) {
+      CAPTURE(parts);
+      std::vector<std::vector<double>> weights, gradients;
+      std::vector<susc::random::key> keys;
+      auto const minibatch = [&](std::size_t size, susc::random::key key) {
+        keys.push_back(key);
+        return random(size, key);
+      };
+      run(listener{.1, &weights, &gradients}, minibatch, {4, 3, 2, 3, parts}, {{1}, {77}}, c);
+      REQUIRE(gradients.size() == 11);
+      REQUIRE(keys.size() == 11 * parts);
+      for (std::size_t i = 0; i != keys.size(); ++i) CHECK(keys[i] == susc::random::fold_in({77}, i));
+      for (std::size_t step = 0; step != gradients.size(); ++step) {
+        std::vector<double> w = center, expected(c.size()), part(c.size());
+        c.scatter(std::span<double const>(weights[step]), std::span<double>(w));
+        for (std::size_t k = 0; k != parts; ++k) {
+          auto const batch = random(3, susc::random::fold_in({77}, step * parts + k));
+          model.loss_and_gradient(w, batch, c, part);
+          for (std::size_t i = 0; i != part.size(); ++i) expected[i] += part[i] / static_cast<double>(parts);
+        }
+        for (std::size_t i = 0; i != expected.size(); ++i)
+          CHECK(gradients[step][i] == doctest::Approx(expected[i]).epsilon(1e-13));
+      }
+    }
+}
+
+TEST_CASE("chain: a corrected sampler sees the same minibatches at every step") {
+  for (std::size_t const parts : {1, 3}) {
+    CAPTURE(parts);
+    std::vector<susc::random::key> keys;
+    std::vector<double> losses;
+    auto const minibatch = [&](std::size_t, susc::random::key key) {
+      keys.push_back(key);
+      return std::vector<std::size_t>{key == susc::random::fold_in({77}, 0) ? 1u : 0u};
+    };
+    auto const r = run(corrected_listener{1, &losses}, minibatch, {4, 3, 2, 3, parts}, {{1}, {77}});
+    REQUIRE(r.outcome.steps == 11);
+    REQUIRE(keys.size() == 2 * 11 * parts);
+    for (std::size_t i = 0; i != keys.size(); ++i) CHECK(keys[i] == susc::random::fold_in({77}, i % parts));
+    // Weights 0 and 2 are both t at the t-th evaluation: ½ (t² + 3 t²), and the slope 2 t of the first minibatch.
+    for (std::size_t i = 0; i != losses.size(); ++i) {
+      double const t = static_cast<double>(i);
+      CHECK(losses[i] == doctest::Approx(2 * t * t + 2 * t / static_cast<double>(parts)).epsilon(1e-13));
+    }
+  }
+}
+
+TEST_CASE("chain: in a whole run a corrected sampler sees the evaluation set, never a minibatch") {
+  std::size_t asked = 0;
+  susc::data_distribution const data{evaluation, [&](std::size_t, susc::random::key) {
+                                       ++asked;
+                                       return std::vector<std::size_t>{1};
+                                     }};
+  susc::sampling_options<susc::mala> const options{
+      .components = {"ends"}, .posterior = target, .sampler = {.step_size = .1}, .chains = 2, .draws = 5};
+  auto const of = [&](auto const& distribution) {
+    return susc::estimate_susceptibilities(model, center, distribution,
+                                           std::vector<susc::probe<std::vector<std::size_t>>>{{"one", {1}}}, options,
+                                           susc::sequential{})
+        .components[0]
+        .observable_traces;
+  };
+  auto const traces = of(data);
+  CHECK(asked == 0);
+  CHECK(traces == of(susc::data_distribution{evaluation, first_example}));
+}
+
+TEST_CASE("chain: steps, draws and the seconds of both are counted, up to where a chain diverges") {
+  auto const r = run(susc::sgld{.step_size = .1}, first_example, {6, 2, 3, 1});
+  CHECK(r.outcome.steps == 20);
+  CHECK(r.outcome.draws == 6);
+  CHECK(r.outcome.step_seconds > 0);
+  CHECK(r.outcome.draw_seconds > 0);
+
+  using namespace std::chrono_literals;
+  cliff const model_of_cliff{false, false};
+  std::vector<double> const zero{0};
+  auto const full = susc::full_component(1);
+  auto const slow = [](std::size_t, susc::random::key) {
+    std::this_thread::sleep_for(2ms);
+    return 0;
+  };
+  susc::draw<cliff> at(model_of_cliff, zero, full, 0, {});
+  auto const outcome = susc::run_chain(
+      model_of_cliff, std::span<double const>(zero), full, target, counter{}, slow, {10, 1, 1, 1}, {{1}, {2}}, at,
+      [](auto const&) { std::this_thread::sleep_for(3ms); }, [](std::size_t) {});
+  CHECK(outcome.diverged);
+  CHECK(outcome.steps == 5);
+  CHECK(outcome.draws == 3);
+  CHECK(outcome.step_seconds >= 5 * .002);
+  CHECK(outcome.draw_seconds >= 3 * .003);
 }

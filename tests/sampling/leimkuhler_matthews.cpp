@@ -128,3 +128,24 @@ TEST_CASE("leimkuhler_matthews: unusable step sizes are refused") {
     CHECK_THROWS_WITH_AS(susc::leimkuhler_matthews{step_size}.check({}), doctest::Contains("must be positive"),
                          susc::error);
 }
+
+// Known defect: the step leaves the remembered normal as it was where a wall has turned the weight.
+TEST_CASE("leimkuhler_matthews: in a bounding box without a loss the law is uniform" * doctest::should_fail()) {
+  std::vector<double> const center{0}, gradient{0};
+  susc::posterior<double> const target{{.n_beta = 1, .localization = 0, .bounding_box = 1}, center};
+  susc::leimkuhler_matthews const sampler{.25};
+  double batches = 0, sum = 0, squares = 0;
+  auto s = sampler.init(std::span<double const>(center));
+  for (; batches != 100; ++batches) {
+    double mean = 0;
+    for (int t = 0; t != 2000; ++t) {
+      s = sampler.step(std::move(s), std::span<double const>(gradient), target, {5});
+      mean += s.w[0] * s.w[0] / 2000;
+    }
+    sum += mean;
+    squares += mean * mean;
+  }
+  double const variance = sum / batches, error = std::sqrt((squares / batches - variance * variance) / (batches - 1));
+  CHECK(error < .01 / 3);
+  CHECK(std::abs(variance - 1. / 3) < 5 * error);
+}

@@ -71,38 +71,42 @@ struct fluctuation_dissipation {
 /// For every component of the options and every probe. At a finite step size the two sides differ by the sampler's
 /// bias, along an eigenvalue m of a Gaussian posterior's precision by a factor 1 - ε m/2 for SGLD, and not at all for
 /// `leimkuhler_matthews`. h should be small enough for the response to be linear; the shared noise keeps the
-/// difference precise.
-/// Throws susc::error on unusable settings or if |h| is not in (0, 1].
+/// difference precise: its error does not grow as h falls. Chains that diverge are left out.
+/// Throws susc::error on unusable settings or if h is not in (0, 1].
 template <Model M, class Minibatch, class S = sgld, class Executor = threads, Observable<M> O = component_loss>
 std::vector<fluctuation_dissipation> check_fluctuation_dissipation(
     M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
     data_distribution<typename M::batch, Minibatch> const& data, std::vector<probe<typename M::batch>> const& probes,
     sampling_options<S> const& options, double h, Executor const& run = {}, O const& observable = {}) {
   require(h > 0 && h <= 1, "the shift h is ", h, ", must be above 0 and at most 1");
-  auto const result = estimate_susceptibilities(model, center, data, probes, options, run, observable);
-  auto const chi = result.response_matrix(centring::restricted);
   auto const plan = plan_sampling(model, options).components;
+  susceptibility_moments<O> const visitor{observable};
+  auto const fluctuations = run_chains(model, center, data, probes, plan, options, visitor, run);
   std::vector<fluctuation_dissipation> all;
   for (std::size_t p = 0; p != probes.size(); ++p) {
-    std::vector<component_response> sides[2];
-    for (int side : {0, 1}) {
-      shifted_model<M> const shifted{model, probes[p].batch, side == 0 ? -h : h};
-      for (auto const& of :
-           run_chains(shifted, center, data, {}, plan, options, susceptibility_moments<O>{observable}, run))
-        sides[side].push_back(response_of(of, options.thinning));
-    }
+    shifted_model<M> const back{model, probes[p].batch, -h}, forth{model, probes[p].batch, h};
+    auto const before = run_chains(back, center, data, {}, plan, options, visitor, run);
+    auto const after = run_chains(forth, center, data, {}, plan, options, visitor, run);
     for (std::size_t c = 0; c != plan.size(); ++c) {
-      component_response const &minus = sides[0][c], &plus = sides[1][c];
       double const scale = 1 / (2 * h * plan[c].settings.posterior.n_beta);
       std::vector<std::vector<double>> differences;
+      std::vector<moments> batches;
       for (std::size_t chain = 0; chain != options.chains; ++chain) {
-        if (minus.diverged[chain] || plus.diverged[chain]) continue;
-        differences.push_back(plus.observable_traces[chain]);
+        auto const& seen = fluctuations[c].chains[chain];
+        if (!fluctuations[c].outcomes[chain].diverged)
+          for (moments const& batch : seen.batches)
+            batches.push_back(batch.grouped(std::span(seen.groups).subspan(p, 1)));
+        if (before[c].outcomes[chain].diverged || after[c].outcomes[chain].diverged) continue;
+        differences.push_back(after[c].chains[chain].observable_traces[0]);
         for (std::size_t t = 0; t != differences.back().size(); ++t)
-          differences.back()[t] = scale * (differences.back()[t] - minus.observable_traces[chain][t]);
+          differences.back()[t] = scale * (differences.back()[t] - before[c].chains[chain].observable_traces[0][t]);
       }
-      all.push_back(
-          {plan[c].moving.name(), probes[p].name, mean_of_traces(differences), {chi.value(p, c), chi.error(p, c)}});
+      estimate chi;
+      if (!batches.empty()) {
+        auto const of = susceptibilities(batches, {}, centring::restricted);
+        chi = {of.value[0], of.error[0]};
+      }
+      all.push_back({plan[c].moving.name(), probes[p].name, mean_of_traces(differences), chi});
     }
   }
   return all;

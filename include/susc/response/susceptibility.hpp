@@ -47,21 +47,41 @@ inline double t_ratio(double degrees) {
                   x * ((5 * z2 * z2 + 16 * z2 + 3) / 96 + x * (3 * z2 * z2 * z2 + 19 * z2 * z2 + 17 * z2 - 15) / 384));
 }
 
-/// Squared error of a formula by jackknife; `without(first, last)` is its value without batches [first, last).
-/// Batches of b correlated draws give a variance too small by O(1/b), which twice the variance of pairs of batches
-/// minus that of single ones takes out ("lugsail", Vats & Flegal 2022). Of `count` batches that difference has about
-/// count/5 degrees of freedom; below 20 batches it would cost more than the bias.
+/// A squared error and how well it is known, as Student's degrees of freedom. Errors of independent parts of a formula
+/// add, their degrees by Welch & Satterthwaite.
+struct jackknife_error {
+  double variance = 0;
+  double degrees = 1;
+
+  jackknife_error operator+(jackknife_error const& other) const {
+    double const sum = variance + other.variance;
+    if (!(sum > 0)) return {sum, degrees};
+    return {sum, sum * sum / (variance * variance / degrees + other.variance * other.variance / other.degrees)};
+  }
+  /// Scaled so that ± 1.96 times its root is a 95 % interval.
+  double squared() const { return variance * std::pow(t_ratio(degrees), 2); }
+};
+
+/// Of a formula whose value without batches [first, last) is `without(first, last)`. Batches of b correlated draws give
+/// a variance too small by O(1/b), which twice the variance of pairs of batches minus that of single ones takes out
+/// ("lugsail", Vats & Flegal 2022); below 20 batches that would cost more than the bias. Of K batches the difference
+/// has the relative variance (10 + κ)/K, so 2K/(10 + κ) degrees: κ, the excess kurtosis of the batches, is taken as 4,
+/// that of few effective draws of a product.
 template <class Without>
-double batch_variance(std::size_t count, Without without) {
+jackknife_error jackknife_error_of(std::size_t count, Without without) {
   auto const deleting = [&](std::size_t width) {
     jackknife over;
     for (std::size_t i = 0; i < count; i += width) over.add(without(i, std::min(i + width, count)));
     return over.variance();
   };
   double const single = deleting(1), k = static_cast<double>(count);
-  if (count < 20) return single * std::pow(t_ratio(k - 1), 2);
+  if (count < 20) return {single, k - 1};
   double const pairs = deleting(2);
-  return std::max(pairs, 2 * pairs - single) * std::pow(t_ratio(k / 5), 2);
+  return {std::max(pairs, 2 * pairs - single), std::max(4., k / 7)};
+}
+template <class Without>
+double batch_variance(std::size_t count, Without without) {
+  return jackknife_error_of(count, without).squared();
 }
 
 /// Moments of φ and of one shift.
@@ -108,14 +128,14 @@ inline estimates susceptibilities(std::span<moments const> component_batches, st
     auto const all = detail::joint(component_batches, j);
     auto const free = full ? detail::joint(full_batches, j) : detail::joint_moments{};
     result.value[j] = formula(all, free.shift);
-    double variance = detail::batch_variance(component_batches.size(), [&](std::size_t first, std::size_t last) {
+    auto error = detail::jackknife_error_of(component_batches.size(), [&](std::size_t first, std::size_t last) {
       return formula(all.without(detail::joint(component_batches.subspan(first, last - first), j)), free.shift);
     });
     if (full)
-      variance += detail::batch_variance(full_batches.size(), [&](std::size_t first, std::size_t last) {
-        return formula(all, free.without(detail::joint(full_batches.subspan(first, last - first), j)).shift);
-      });
-    result.error[j] = std::sqrt(variance);
+      error = error + detail::jackknife_error_of(full_batches.size(), [&](std::size_t first, std::size_t last) {
+                return formula(all, free.without(detail::joint(full_batches.subspan(first, last - first), j)).shift);
+              });
+    result.error[j] = std::sqrt(error.squared());
   }
   return result;
 }

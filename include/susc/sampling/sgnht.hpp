@@ -6,9 +6,10 @@
 ///   ζ' = ζ + |(v + v')/2|² / dimension - ε/2,   ζ = A at first
 /// The friction ζ rises until the momentum has its thermal size: gradient noise of the same variance in every
 /// coordinate is thus taken out without being known. Ding et al. measure |v'|², which in this discretisation is
-/// 1/(1 - A/2) times too large, and so cools w by 1 - A/2 at every step size; the momentum halfway through the kick has
-/// variance ε/2 exactly for `sghmc` on any Gaussian, so that with exact gradients the law is that of `sghmc` with
-/// friction A but for the fluctuations of ζ.
+/// 1/(1 - A/2) times too large even as ε → 0, and so cool w by about 1 - A/2 at every step size; the momentum halfway
+/// through the kick has variance ε/2 exactly for `sghmc` on any Gaussian, so that with exact gradients the law is that
+/// of `sghmc` with friction A but for the fluctuations of ζ: their variance is near ε/(2 dimension). Gradient noise of
+/// variance S makes it that of friction ζ = A + ε nβ² S/4, reached in some 2ζ/ε steps.
 #include <cmath>
 #include <concepts>
 #include <cstddef>
