@@ -1,6 +1,7 @@
 """(name, header, exact source, its replacement, test source, test case that must fail)"""
 
 STATIONARY = "sgld: stationary covariance, mean and autocorrelation at finite step size"
+EXACT = "stationary covariance, mean and autocorrelation at finite step size"
 DRAWN = "chain: exactly the steps after burn-in, one in `thinning`, are drawn"
 DEFINITION = "susceptibility: values are the definition's, errors those of leaving batches out by brute force"
 COVERAGE = "susceptibility: 95 % intervals cover 92 to 98 % of the time on Gaussian chains with the default lengths"
@@ -22,9 +23,9 @@ DEFECTS = [
      "sampling/chain.cpp", DRAWN),
     ("thinning off by one", "sampling/chain.hpp", "(step + 1 - length.burn_in)", "(step - length.burn_in)",
      "sampling/chain.cpp", DRAWN),
-    ("same minibatch at every step", "sampling/chain.hpp", "random::fold_in(keys.minibatches, step)",
+    ("same minibatch at every step", "sampling/chain.hpp", "random::fold_in(keys.minibatches, step * parts + k)",
      "keys.minibatches", "sampling/chain.cpp", "chain: each step has a minibatch of the asked size and a key of its own"),
-    ("divergence unseen", "sampling/chain.hpp", "!std::isfinite(loss) ||", "", "sampling/chain.cpp",
+    ("divergence unseen", "sampling/chain.hpp", "return std::isfinite(loss);", "return true;", "sampling/chain.cpp",
      "chain: a loss that is no longer finite ends the chain at that step"),
     ("draw keeps old losses", "sampling/draw.hpp", "have_evaluation_ = have_probes_ = false;", "have_evaluation_ = false;",
      "sampling/draw.cpp", "draw: moving forgets every loss of the weights before"),
@@ -53,4 +54,30 @@ DEFECTS = [
      "std::min(j - begin - (j > begin), attention_block)", "kernels/attention.cpp", "attention and its gradient against*"),
     ("LayerNorm epsilon", "kernels/layer_norm.hpp", "static_cast<T>(layer_norm_epsilon)", "T(1e-6)",
      "kernels/layer_norm.cpp", "layer_norm and its gradient against*"),
+    ("momentum loses half as much", "sampling/sghmc.hpp", "static_cast<T>(1 - friction)", "static_cast<T>(1 - friction / 2)",
+     "sampling/sghmc.cpp", "sghmc: " + EXACT),
+    ("noise times G for its root", "sampling/rmsprop_sgld.hpp", "amplitude * std::sqrt(scale)", "amplitude * scale",
+     "sampling/rmsprop_sgld.cpp", "rmsprop_sgld: stationary covariance, mean and autocorrelation for a frozen preconditioner"),
+    ("noise not reused", "sampling/leimkuhler_matthews.hpp", "std::swap(s.noise, s.scratch);", "",
+     "sampling/leimkuhler_matthews.cpp", "leimkuhler_matthews: " + EXACT),
+    ("noise of half a step", "sampling/exponential_integrator.hpp", "std::expm1(-pull * step_size) /",
+     "std::expm1(-pull * step_size / 2) /", "sampling/exponential_integrator.cpp", "exponential_integrator: " + EXACT),
+    ("thermostat noise off by 2 %", "sampling/sgnht.hpp", "std::sqrt(diffusion * step_size)",
+     "1.02 * std::sqrt(diffusion * step_size)", "sampling/sgnht.cpp",
+     "sgnht: stationarity of friction, position and momentum gives identities that are exact at any step size"),
+    ("walls turn every momentum", "sampling/posterior.hpp", "if (turned && !momentum.empty())", "if (!momentum.empty())",
+     "sampling/posterior.cpp",
+     "posterior: walls reflect weights into the box, and turn the momentum an odd or an even number of times"),
+    ("shift of the wrong sign", "response/fluctuation_dissipation.hpp", "gradient[i] += h * (other[i] - gradient[i])",
+     "gradient[i] -= h * (other[i] - gradient[i])", "response/fluctuation_dissipation.cpp",
+     "fluctuation_dissipation: the shifted model has the gradient of (1 - h) L + h L', and the model's losses"),
+    ("difference without the half", "response/fluctuation_dissipation.hpp", "1 / (2 * h *", "1 / (h *",
+     "response/fluctuation_dissipation.cpp",
+     "fluctuation_dissipation: chi of a transformer's components is the response to shifted data"),
+    ("lugsail dropped", "response/susceptibility.hpp", "std::max(pairs, 2 * pairs - single)", "single",
+     "response/susceptibility.cpp", DEFINITION),
+    ("gradients summed, not averaged", "sampling/chain.hpp", "for (T& g : mean) g /= static_cast<T>(parts);", "",
+     "sampling/chain.cpp", "chain: gradient accumulation averages exactly the minibatches that the keys name"),
+    ("corrected sampler's batch moves", "sampling/chain.hpp", "evaluate(0, v, mean)", "evaluate(step, v, mean)",
+     "sampling/chain.cpp", "chain: a corrected sampler sees the same minibatches at every step"),
 ]

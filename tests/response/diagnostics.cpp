@@ -138,3 +138,141 @@ TEST_CASE("diagnostics: errors name what is wrong") {
   CHECK_THROWS_AS(susc::effective_sample_size_mean(infinite), susc::error);
   CHECK_THROWS_AS(susc::monte_carlo_standard_error(infinite), susc::error);
 }
+
+namespace {
+
+/// AR(1) chains of unit variance, in equilibrium but for a start that is `away` from it.
+chains autoregressive(std::size_t count, std::size_t draws, double rho, std::uint64_t seed, double away = 0) {
+  susc::random::stream stream({seed});
+  chains result(count, std::vector<double>(draws));
+  for (auto& chain : result) {
+    double x = away + stream.normal();
+    for (double& value : chain) {
+      value = x;
+      x = rho * x + std::sqrt(1 - rho * rho) * stream.normal();
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("drift: standard normal on chains in equilibrium") {
+  // The variance of 1000 squares of normals is known to 4.5 %: five such errors, and as much again for the error's own.
+  constexpr std::size_t replicates = 1000;
+  for (double const rho : {0., .5, .8}) {
+    CAPTURE(rho);
+    double mean = 0, square = 0;
+    std::size_t beyond = 0;
+    for (std::size_t replicate = 0; replicate != replicates; ++replicate) {
+      double const z = susc::drift(autoregressive(4, 200, rho, 1000 * replicate + 7));
+      mean += z / replicates;
+      square += z * z / replicates;
+      beyond += std::abs(z) > 4;
+    }
+    MESSAGE("rho " << rho << ": mean " << mean << ", variance " << square << ", beyond 4: " << beyond);
+    CHECK(std::abs(mean) < 5 / std::sqrt(1. * replicates));
+    CHECK(square > .7);
+    CHECK(square < 1.4);
+    CHECK(beyond < 5);  // diagnose() warns there
+  }
+}
+
+TEST_CASE("drift: large and of the right sign on chains that still relax") {
+  // Started six standard deviations away with a memory of 50 draws: e^-2 of that is left at the middle.
+  for (std::uint64_t seed = 1; seed != 21; ++seed) {
+    CAPTURE(seed);
+    auto down = autoregressive(4, 200, .98, seed, 6);
+    CHECK(susc::drift(down) < -2);
+    for (auto& chain : down)
+      for (double& value : chain) value = -value;
+    CHECK(susc::drift(down) > 2);
+    // A jump by one standard deviation halfway: 2 x 400 draws see it at 14 errors.
+    auto jumping = normal_chains(4, 200);
+    for (auto& chain : jumping)
+      for (std::size_t t = 100; t != 200; ++t) chain[t] += 1;
+    CHECK(susc::drift(jumping) > 8);
+  }
+}
+
+TEST_CASE("drift: by hand, on constants, and on too few draws") {
+  // Constant halves: no error, so infinitely many of them.
+  CHECK(std::isinf(susc::drift(chains{{1, 1, 1, 1, 2, 2, 2, 2}})));
+  CHECK(susc::drift(chains{std::vector<double>(8, 3.)}) == 0);
+  // The difference of the halves' means over the root of the sum of their errors' squares.
+  auto const x = normal_chains(2, 40);
+  chains first, second;
+  double difference = 0;
+  for (auto const& chain : x) {
+    first.emplace_back(chain.begin(), chain.begin() + 20);
+    second.emplace_back(chain.begin() + 20, chain.end());
+    for (std::size_t t = 0; t != 20; ++t) difference += (chain[t + 20] - chain[t]) / 40;
+  }
+  double const error = std::hypot(susc::monte_carlo_standard_error(first), susc::monte_carlo_standard_error(second));
+  CHECK(agree(susc::drift(x), difference / error, 1e-12));
+  CHECK_THROWS_WITH_AS(susc::drift(chains{{1, 2, 3, 4, 5, 6, 7}}), "drift needs chains of at least 8 draws, got 7",
+                       susc::error);
+}
+
+TEST_CASE("recommended_thinning: independent draws are all taken, and so are free ones") {
+  CHECK(susc::recommended_thinning(1, 100, 1, 1) == 1);
+  CHECK(susc::recommended_thinning(1, 100, 1, 7) == 1);
+  CHECK(susc::recommended_thinning(1, 100, .5, 1) == 1);  // antithetic draws are worth more than independent ones
+  for (double const time : {1.5, 10., 300.}) CHECK(susc::recommended_thinning(1, 0, time, 1) == 1);
+  // Chains that hardly move and costly draws: no more than 1000 steps a draw.
+  CHECK(susc::recommended_thinning(1, 1e9, 1e9, 1) == 1000);
+}
+
+TEST_CASE("recommended_thinning: the least of the documented cost, found by trying every number of steps") {
+  for (double const rho : {.3, .8, .95, .99})
+    for (double const draw_cost : {.5, 3., 20., 300.})
+      for (std::size_t const thinning : {1, 2, 7}) {
+        CAPTURE(rho);
+        CAPTURE(draw_cost);
+        CAPTURE(thinning);
+        auto const time = [&](std::size_t k) {
+          double const kept = std::pow(rho, static_cast<double>(k));
+          return (1 + kept) / (1 - kept);
+        };
+        std::size_t best = 1;
+        auto const cost = [&](std::size_t k) { return (2 * static_cast<double>(k) + draw_cost) * time(k); };
+        for (std::size_t k = 1; k <= 1000; ++k)
+          if (cost(k) < cost(best)) best = k;
+        // The same chain measured at any thinning.
+        std::size_t const found = susc::recommended_thinning(2, draw_cost, time(thinning), thinning);
+        CHECK(cost(found) <= cost(best) * (1 + 1e-9));  // a tie may fall to a neighbour by rounding
+        if (rho == .95 && draw_cost == 20) CHECK(found > 10);
+      }
+}
+
+TEST_CASE("recommended_thinning: for the same cost the error really is lower than at 1 and at four times as many") {
+  // A step costs 1, a draw 20; mean squared errors of the mean at a fixed budget, in 300 replicates.
+  double const rho = .95, draw_cost = 20, budget = 15'000;
+  std::size_t const best = susc::recommended_thinning(1, draw_cost, (1 + rho) / (1 - rho), 1), replicates = 300;
+  CHECK(best > 20);
+  susc::random::stream stream({5});
+  auto const squared_error = [&](std::size_t thinning) {
+    double const k = static_cast<double>(thinning);
+    auto const draws = static_cast<std::size_t>(budget / (k + draw_cost));
+    double square = 0;
+    for (std::size_t replicate = 0; replicate != replicates; ++replicate) {
+      double x = stream.normal(), sum = 0;
+      for (std::size_t t = 0; t != draws; ++t) {
+        for (std::size_t step = 0; step != thinning; ++step) x = rho * x + std::sqrt(1 - rho * rho) * stream.normal();
+        sum += x / static_cast<double>(draws);
+      }
+      square += sum * sum / static_cast<double>(replicates);
+    }
+    // Predicted: cost of one effective draw / budget; a mean of normal squares is known to √(2/replicates).
+    double const kept = std::pow(rho, k), predicted = (k + draw_cost) * (1 + kept) / (1 - kept) / budget;
+    double const error = std::sqrt(2. / static_cast<double>(replicates));
+    CAPTURE(thinning);
+    CHECK(std::abs(square / predicted - 1) < 5 * error);
+    return square;
+  };
+  double const at_best = squared_error(best), at_one = squared_error(1), at_four_times = squared_error(4 * best);
+  MESSAGE("mean squared error at " << best << " steps a draw " << at_best << ", at 1 " << at_one << ", at " << 4 * best
+                                   << " " << at_four_times);
+  CHECK(at_best < at_one / 5);
+  CHECK(at_best < at_four_times / 1.3);
+}

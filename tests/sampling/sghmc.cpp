@@ -142,6 +142,26 @@ TEST_CASE("sghmc: the first steps by hand") {
   }
 }
 
+TEST_CASE("sghmc: in a bounding box without a loss the law is uniform") {
+  std::vector<double> const center{0}, gradient{0};
+  susc::posterior<double> const target{{.n_beta = 1, .localization = 0, .bounding_box = 1}, center};
+  susc::sghmc const sampler{.step_size = .1, .friction = .3};
+  double batches = 0, sum = 0, squares = 0;
+  auto s = sampler.init(std::span<double const>(center));
+  for (; batches != 100; ++batches) {
+    double mean = 0;
+    for (int t = 0; t != 5000; ++t) {
+      s = sampler.step(std::move(s), std::span<double const>(gradient), target, {5});
+      mean += s.w[0] * s.w[0] / 5000;
+    }
+    sum += mean;
+    squares += mean * mean;
+  }
+  double const variance = sum / batches, error = std::sqrt((squares / batches - variance * variance) / (batches - 1));
+  CHECK(error < .01 / 3);
+  CHECK(std::abs(variance - 1. / 3) < 5 * error);
+}
+
 TEST_CASE("sghmc: a chain resumed from a copy of its state has the same bits") {
   std::vector<float> const center(100, .5f);
   susc::posterior<float> const target{{.n_beta = 3, .localization = 1}, center};

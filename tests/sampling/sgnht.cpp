@@ -103,9 +103,10 @@ moments run(problem const& p, std::uint64_t seed) {
 }
 
 void check_identities(moments const& m) {
-  for (auto const& [name, ratio] : {std::pair{"thermostat", m.thermostat}, std::pair{"position", m.position},
-                                    std::pair{"virial", m.virial}, std::pair{"balance", m.balance}}) {
-    CAPTURE(name);
+  for (auto const& named : {std::pair{"thermostat", m.thermostat}, std::pair{"position", m.position},
+                            std::pair{"virial", m.virial}, std::pair{"balance", m.balance}}) {
+    batch_means const& ratio = named.second;
+    CAPTURE(named.first);
     double const deviation = (ratio.mean() - 1) / ratio.error();
     CAPTURE(deviation);
     CHECK(std::abs(deviation) < 5);
@@ -232,6 +233,26 @@ TEST_CASE("sgnht: the first steps by hand") {
     }
     CHECK(s.friction == doctest::Approx(zeta).epsilon(1e-12));
   }
+}
+
+TEST_CASE("sgnht: in a bounding box without a loss the law is uniform") {
+  std::vector<double> const center{0}, gradient{0};
+  susc::posterior<double> const target{{.n_beta = 1, .localization = 0, .bounding_box = 1}, center};
+  susc::sgnht const sampler{.step_size = .05, .diffusion = .3};
+  double batches = 0, sum = 0, squares = 0;
+  auto s = sampler.init(std::span<double const>(center));
+  for (; batches != 100; ++batches) {
+    double mean = 0;
+    for (int t = 0; t != 5000; ++t) {
+      s = sampler.step(std::move(s), std::span<double const>(gradient), target, {5});
+      mean += s.w[0] * s.w[0] / 5000;
+    }
+    sum += mean;
+    squares += mean * mean;
+  }
+  double const variance = sum / batches, error = std::sqrt((squares / batches - variance * variance) / (batches - 1));
+  CHECK(error < .01 / 3);
+  CHECK(std::abs(variance - 1. / 3) < 5 * error);
 }
 
 TEST_CASE("sgnht: a chain resumed from a copy of its state has the same bits") {

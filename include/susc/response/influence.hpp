@@ -13,6 +13,7 @@
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
+#include "susc/kernels/gemm.hpp"
 #include "susc/response/result.hpp"
 #include "susc/response/susceptibility.hpp"
 #include "susc/sampling/visitor.hpp"
@@ -34,7 +35,8 @@ class influence {
   influence() = default;
 
   /// Throws susc::error if probes do not consist of whole units, a range is beyond them, or more memory would be
-  /// needed than allowed: rows may then be taken in turn, as the chains are the same in every run.
+  /// needed than allowed: rows may then be taken in turn, with the bits of all at once, as the chains are the same in
+  /// every run.
   template <Model M>
   void start(draw<M> const& center, draw_counts counts) {
     std::size_t const per_unit = settings_.examples_per_unit;
@@ -85,7 +87,7 @@ class influence {
     ++seen_;
     bool const last = seen_ == draws_ || seen_ * batches_.size() / draws_ != current;
     if (last || held_ == block_.rows()) {
-      batches_[current].take(block_.topRows(held_), settings_.rows.size());
+      batches_[current].take(block_, held_, static_cast<Eigen::Index>(settings_.rows.size()));
       held_ = 0;
     }
   }
@@ -112,17 +114,35 @@ class influence {
           square(mean),
           comoment(row_major::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns))) {}
 
-    template <class Block>
-    void take(Block const& block, std::size_t row_count) {
-      double const more = static_cast<double>(block.rows()), total = count + more, weight = count * more / total;
-      auto const rows = static_cast<Eigen::Index>(row_count), columns = block.cols() - rows;
-      Eigen::RowVectorXd const center = block.colwise().mean();
-      row_major const moved = block.rowwise() - center;
-      Eigen::VectorXd const gap = center.transpose().array() - mean;
-      square += moved.colwise().squaredNorm().transpose().array() + weight * gap.array().square();
-      comoment.noalias() += moved.leftCols(rows).transpose() * moved.rightCols(columns);
-      comoment.noalias() += weight * gap.head(rows) * gap.tail(columns).transpose();
-      mean += more / total * gap.array();
+    /// Takes in the first `draws` lines of `block` and leaves there what remains of them less their mean. Every number
+    /// is the same chain of sums whatever rows and columns are beside it.
+    void take(row_major& block, Eigen::Index draws, Eigen::Index rows) {
+      Eigen::Index const units = block.cols(), columns = units - rows;
+      double const more = static_cast<double>(draws), total = count + more, weight = count * more / total;
+      Eigen::ArrayXd center = Eigen::ArrayXd::Zero(units), sum = center;
+      for (Eigen::Index t = 0; t != draws; ++t)
+        for (Eigen::Index u = 0; u != units; ++u) center[u] += block(t, u);
+      for (Eigen::Index u = 0; u != units; ++u) center[u] /= more;
+      for (Eigen::Index t = 0; t != draws; ++t)
+        for (Eigen::Index u = 0; u != units; ++u) {
+          block(t, u) -= center[u];
+          sum[u] += block(t, u) * block(t, u);
+        }
+      auto const part = [&](Eigen::Index first, Eigen::Index size) {
+        auto const extent = [](Eigen::Index n) { return static_cast<std::size_t>(n); };
+        return kernels::matrix<double const>(block.data() + first, extent(draws), extent(size), extent(units));
+      };
+      kernels::transposed_multiply<double>(
+          {comoment.data(), static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)}, part(0, rows),
+          part(rows, columns), kernels::output::add);
+      for (Eigen::Index u = 0; u != units; ++u) {
+        double const gap = center[u] - mean[u];
+        square[u] += sum[u] + weight * gap * gap;
+        center[u] = gap;
+      }
+      for (Eigen::Index i = 0; i != rows; ++i)
+        for (Eigen::Index k = 0; k != columns; ++k) comoment(i, k) += weight * center[i] * center[rows + k];
+      for (Eigen::Index u = 0; u != units; ++u) mean[u] += more / total * center[u];
       count = total;
     }
 
