@@ -199,7 +199,7 @@ std::string figures(calibration const& c, double localization) {
        350,
        200},
       {"Acceptance of the step by MALA",
-       "Shown, not required: it says little about the bias of the LLC.",
+       "Of SGLD’s step, from these draws. Shown, not required: it says little about the bias of the LLC.",
        0,
        1,
        [](measurement const& m) { return m.acceptance; },

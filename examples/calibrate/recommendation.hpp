@@ -78,7 +78,8 @@ inline std::string advice(std::string_view rule, measurement const& m) {
                        ", not positive: the chains find lower loss than w*'s; ",
                        "a larger --localization or a smaller --n-beta, more --evaluation-tokens, or longer training");
   return concatenate("LLC ", brief(m.learning_coefficient.value),
-                     ", unlike that at the smallest step size: ", "a smaller --step-size");
+                     ", unlike that at the smallest step size: a smaller --step-size, or a --sampler of less bias "
+                     "(leimkuhler_matthews)");
 }
 
 /// As arguments of calibrate and structural_inference.

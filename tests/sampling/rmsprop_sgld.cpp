@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <span>
 #include <utility>
 #include <vector>
@@ -114,6 +115,36 @@ TEST_CASE("rmsprop_sgld: on a linear loss the stationary law is that of a consta
       CHECK(std::abs(square[i] / count / variance - 1) < 5 * error);
       CHECK(error < .02);
     }
+  }
+}
+
+TEST_CASE("rmsprop_sgld: a preconditioner that follows the gradients biases the law, even as the step vanishes") {
+  // As ε → 0, V is g(w)² at any memory; without the derivative of G the law is p(w)/G(w) ∝ (|w| + δ) exp(-w²/2) for
+  // g = w. With E|w| = √(2/π) and E|w|³ = 2 √(2/π) its variance is not 1:
+  double const delta = .5, root = std::sqrt(2 / std::numbers::pi), exact = (2 * root + delta) / (root + delta);
+  std::vector<double> const center{0};
+  susc::posterior<double> const target{{.n_beta = 1, .localization = 0}, center};
+  for (double const decay : {0., .5}) {
+    CAPTURE(decay);
+    susc::rmsprop_sgld const sampler{.step_size = .01, .decay = decay, .stability = delta};
+    auto s = sampler.init(std::span<double const>(center));
+    double batches = 0, sum = 0, squares = 0;
+    for (int batch = 0; batch <= 100; ++batch) {  // the first is for burn-in; 60 relaxation times each
+      double mean = 0;
+      for (int t = 0; t != 20'000; ++t) {
+        double const gradient[]{s.w[0]};
+        s = sampler.step(std::move(s), std::span<double const>(gradient), target, {23});
+        mean += s.w[0] * s.w[0] / 20'000;
+      }
+      if (batch == 0) continue;
+      sum += mean;
+      squares += mean * mean;
+      ++batches;
+    }
+    double const variance = sum / batches, error = std::sqrt((squares / batches - variance * variance) / (batches - 1));
+    MESSAGE("variance " << variance << " +- " << error << ", exact in the limit " << exact);
+    CHECK(std::abs(variance - exact) < 5 * error);
+    CHECK(variance - 1 > 10 * error);
   }
 }
 
