@@ -161,7 +161,7 @@ std::string figures(calibration const& c, double localization) {
     least = std::min(least, llc(m));
     low = std::max(-.3 * high, std::min(low, llc(m) - error(m)));
   }
-  bool const logarithmic = least > 0;  // a line's bend is then relative
+  bool const logarithmic = least > 0 && high > 3 * least;  // a line's bend is then relative
   if (logarithmic) low = .8 * least, high *= 1.1;
   figure const large[] = {{"Learning coefficient nβ (E[L] − L(w*))",
                            "A line that bends away from its left end shows the bias of the step size.",
@@ -200,8 +200,8 @@ std::string figures(calibration const& c, double localization) {
        200},
       {"Acceptance of the step by MALA",
        "Of SGLD’s step, from these draws. Shown, not required: it says little about the bias of the LLC.",
-       0,
-       1,
+       -.06,
+       1.04,
        [](measurement const& m) { return m.acceptance; },
        {},
        {},

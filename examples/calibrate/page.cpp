@@ -72,11 +72,11 @@ std::string table(calibration const& c) {
   return out + "</tbody></table></div>";
 }
 
-json settings_of(calibration const& c) {
+nlohmann::ordered_json settings_of(calibration const& c) {
   options const& o = c.settings;
-  return {{"model", o.model},
+  return {{"component", o.component},
+          {"model", o.model},
           {"pretraining", o.pretraining},
-          {"component", o.component},
           {"parameters", c.parameters},
           {"all_parameters", c.all_parameters},
           {"all_weights", o.all_weights},
@@ -117,7 +117,7 @@ std::string html_page(calibration const& c) {
       "'unsafe-inline'\"><title>",
       title, "</title><style>", report.substr(begin, end - begin), style, "</style></head><body><header><h1>", title,
       "</h1><p id='settings'>");
-  json const settings = settings_of(c);
+  auto const settings = settings_of(c);
   char const* between = "";
   for (auto const& [name, value] : settings.items()) {
     out += concatenate(between, "<span class='pair'><b>", name, "</b> ",
