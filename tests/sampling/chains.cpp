@@ -33,6 +33,9 @@ void* counted(std::size_t size, std::size_t alignment) {
 }
 }  // namespace
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // g++ 12 takes the pair for unrelated where it inlines one
+#endif
 void* operator new(std::size_t size) {
   return counted(size, alignof(std::max_align_t));
 }

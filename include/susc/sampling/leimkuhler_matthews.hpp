@@ -53,7 +53,7 @@ struct leimkuhler_matthews {
       s.w[i] += amplitude * (s.noise[i] + xi) - half_step * target.slope(i, s.w[i], g[i]);
       s.noise[i] = xi;
     });
-    target.reflect(s.w);
+    target.reflect(s.w, s.noise);  // a wall turns the half of the noise that is still to come, too
     ++s.steps;
     return s;
   }
