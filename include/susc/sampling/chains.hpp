@@ -157,7 +157,8 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   // Chains of a component that see the same minibatches go in step and share what is upstream, while there remain
   // enough tasks for every worker.
   std::size_t gang = options.common_minibatches ? options.chains : 1;
-  while (gang > 1 && plan.size() * options.chains / gang < 4 * workers_of(run)) gang = (gang + 1) / 2;
+  std::size_t const workers = workers_of(run), wanted = workers == 1 ? 1 : 4 * workers;
+  while (gang > 1 && plan.size() * options.chains / gang < wanted) gang = (gang + 1) / 2;
   std::size_t const gangs = (options.chains + gang - 1) / gang;
 
   random::key const seed{options.seed};
