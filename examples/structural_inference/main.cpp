@@ -204,8 +204,10 @@ void run(options const& o) {
   });
   print_model(results);
 
-  susc::data_distribution const distribution{
-      data.evaluation, [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); }};
+  susc::data_distribution const distribution{data.evaluation,
+                                             [&](std::size_t size, susc::random::key key, susc::token_batch& batch) {
+                                               data.training.sample(size, key, batch);
+                                             }};
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
   // A component that is all weights is sampled once, by the chains with all weights free.
   auto const restricted = std::count_if(

@@ -23,6 +23,7 @@
 #include "susc/kernels/activation.hpp"
 #include "susc/kernels/attention.hpp"
 #include "susc/kernels/cross_entropy.hpp"
+#include "susc/kernels/flush_denormals.hpp"
 #include "susc/kernels/gemm.hpp"
 #include "susc/kernels/langevin.hpp"
 #include "susc/kernels/layer_norm.hpp"

@@ -102,7 +102,7 @@ TEST_CASE("transformer: a component's gradient is the full gradient restricted t
   }
 }
 
-TEST_CASE("transformer: frozen losses are the plain losses at any w that differs in the component only") {
+TEST_CASE("transformer: frozen losses and gradients are the plain ones at any w that differs in the component only") {
   for (auto const& kind : configurations()) {
     CAPTURE(kind.name);
     susc::transformer_config const& config = kind.config;
@@ -125,6 +125,15 @@ TEST_CASE("transformer: frozen losses are the plain losses at any w that differs
       model.losses(w, batch, before);
       CHECK(largest_difference(plain, resumed) < 1e-12);
       CHECK(largest_difference(plain, before) > 1e-4);
+      std::vector<double> expected(c.size()), gradient(c.size());
+      double const loss = model.loss_and_gradient(moved, batch, c, expected);
+      CHECK(std::abs(model.loss_and_gradient(moved, frozen, c, gradient) - loss) < 1e-12);
+      CHECK(largest_difference(gradient, expected) < 1e-12);
+      // Memory that held another component and more tokens is used again.
+      auto again = model.freeze(w, components.front(), random_tokens(config.vocabulary, 11, config.context + 1, 8));
+      model.freeze(w, c, batch, again);
+      model.losses(moved, again, plain);
+      CHECK(plain == resumed);
     }
   }
 }

@@ -5,17 +5,55 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
+#include <new>
 #include <utility>
 #include <vector>
 
 #include "gaussian_law.hpp"
 #include "susc/models/quadratic.hpp"
+#include "susc/models/transformer.hpp"
+#include "susc/models/transformer_init.hpp"
+#include "susc/response/estimate.hpp"
 #include "susc/sampling/exponential_integrator.hpp"
 #include "susc/sampling/leimkuhler_matthews.hpp"
 #include "susc/sampling/rmsprop_sgld.hpp"
 #include "susc/sampling/sghmc.hpp"
 #include "susc/sampling/sgld.hpp"
 #include "susc/sampling/sgnht.hpp"
+
+namespace {
+std::size_t allocations = 0;  // of the whole program; read where nothing else runs
+
+void* counted(std::size_t size, std::size_t alignment) {
+  ++allocations;
+  void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+}  // namespace
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // g++ 12 takes the pair for unrelated where it inlines one
+#endif
+void* operator new(std::size_t size) {
+  return counted(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
 
 namespace {
 
@@ -237,4 +275,73 @@ TEST_CASE("chains: SGNHT restricted to a component has the thermal momentum half
     CHECK(std::abs(measured - expected) < 5 * error);
     CHECK(error < .01 * expected);
   }
+}
+
+TEST_CASE("chains: once begun, a chain of a transformer allocates nothing, whatever moves") {
+  constexpr susc::transformer_config config{
+      .vocabulary = 13, .context = 8, .width = 16, .layers = 2, .heads = 2, .mlp_width = 12};
+  susc::transformer<config> const model;
+  auto const w = susc::initial_weights<float>(model.layout(), {2});
+  auto const refill = [](std::size_t size, susc::random::key key, susc::token_batch& batch) {
+    susc::random::stream stream(key);
+    batch.sequences = size;
+    batch.length = 9;
+    batch.tokens.clear();
+    for (std::size_t i = 0; i != size * batch.length; ++i)
+      batch.tokens.push_back(static_cast<susc::token>(stream.below(config.vocabulary)));
+  };
+  auto const sequences = [&](std::size_t size) {
+    susc::token_batch batch;
+    refill(size, {size}, batch);
+    return batch;
+  };
+  susc::data_distribution const data{sequences(3), refill};
+  std::vector<susc::probe<susc::token_batch>> const probes{{"first", sequences(2)}, {"second", sequences(1)}};
+  for (char const* name : {"l0h1", "l1h0", "l0h0+l1h1", "l1mlp", "embed", "full"})
+    for (bool const common : {true, false}) {
+      CAPTURE(name);
+      std::vector<std::size_t> after_step;
+      after_step.reserve(1000);
+      susc::sampling_options<susc::leimkuhler_matthews> const options{
+          .components = {name},
+          .chains = 2,
+          .draws = 30,
+          .burn_in = 5,
+          .batch_size = 4,
+          .common_minibatches = common,
+          .progress = [&](std::size_t) { after_step.push_back(allocations); }};
+      susc::run_chains(model, w, data, probes, susc::plan_sampling(model, options).components, options,
+                       susc::susceptibility_moments<>{}, susc::sequential{});
+      REQUIRE(after_step.size() == 70);
+      // Two steps of each chain to make room: two chains go in step, or one after the other.
+      std::size_t const first = after_step[common ? 15 : 7], last = after_step[common ? 69 : 34];
+      CHECK(first > 0);
+      CHECK(last == first);
+    }
+}
+
+TEST_CASE("chains: those that go in step are those that go alone, to the last bit") {
+  constexpr susc::transformer_config config{.vocabulary = 13, .context = 8, .width = 16, .layers = 2, .heads = 2};
+  susc::transformer<config> const model;
+  auto const w = susc::initial_weights<float>(model.layout(), {2});
+  auto const random_sequences = [](std::size_t size, susc::random::key key) {
+    susc::random::stream stream(key);
+    susc::token_batch batch{{}, size, 9};
+    for (std::size_t i = 0; i != size * batch.length; ++i)
+      batch.tokens.push_back(static_cast<susc::token>(stream.below(config.vocabulary)));
+    return batch;
+  };
+  susc::data_distribution const data{random_sequences(3, {1}), random_sequences};
+  susc::sampling_options<> const options{.components = {"l0h1", "l1h0"}, .chains = 5, .draws = 8, .batch_size = 4};
+  auto const plan = susc::plan_sampling(model, options).components;
+  auto const with = [&](auto const& run) {
+    std::vector<std::vector<double>> traces;
+    for (auto const& of : susc::run_chains(model, w, data, {}, plan, options, susc::susceptibility_moments<>{}, run))
+      for (auto const& chain : of.chains) traces.push_back(chain.loss_traces[0]);
+    return traces;
+  };
+  auto const all_in_step = with(susc::sequential{});
+  CHECK(all_in_step.size() == 10);
+  CHECK(all_in_step[0] != all_in_step[1]);
+  for (std::size_t const workers : {1, 2, 40}) CHECK(with(susc::threads{workers}) == all_in_step);
 }

@@ -59,7 +59,8 @@ constexpr normal_source locate_normal(std::uint64_t index) {
   return {index / normal_group * 16 + lane, static_cast<unsigned>(index % normal_group / 16)};
 }
 
-/// One standard normal, Box-Muller from 24-bit uniforms, computed in T: the reference of kernels/langevin.hpp.
+/// One standard normal, Box-Muller from 24-bit uniforms: the reference of kernels/langevin.hpp. The uniform is rounded
+/// to T, all else is computed in double.
 /// The step must be below 2^32 and the index below 2^34: both would take longer than a run can last.
 template <std::floating_point T>
 T normal(key k, std::uint64_t step, std::uint64_t index) {
@@ -68,9 +69,9 @@ T normal(key k, std::uint64_t step, std::uint64_t index) {
                           static_cast<std::uint32_t>(step), 0u},
                          k);
   std::size_t const pair = source.word / 2 * 2;
-  T const u = (static_cast<T>(w[pair] >> 8) + T(0.5)) * T(0x1p-24);
-  T const angle = static_cast<T>(w[pair + 1] >> 8) * T(0x1p-24) * (2 * std::numbers::pi_v<T>);
-  return std::sqrt(-2 * std::log(u)) * (source.word % 2 == 0 ? std::cos(angle) : std::sin(angle));
+  double const u = static_cast<double>((static_cast<T>(w[pair] >> 8) + T(0.5)) * T(0x1p-24f));
+  double const angle = static_cast<double>(w[pair + 1] >> 8) * 0x1p-24 * (2 * std::numbers::pi);
+  return static_cast<T>(std::sqrt(-2 * std::log(u)) * (source.word % 2 == 0 ? std::cos(angle) : std::sin(angle)));
 }
 
 /// A sequential generator over one key, for choices made in order (minibatches, initial weights, shuffles).

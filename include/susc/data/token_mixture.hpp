@@ -20,6 +20,12 @@ struct token_mixture {
 
   /// `size` sequences drawn independently. Throws if there is nothing to draw from, or parts differ in length.
   token_batch sample(std::size_t size, random::key key) const {
+    token_batch batch;
+    sample(size, key, batch);
+    return batch;
+  }
+  /// The same into `batch`, whose memory is used again.
+  void sample(std::size_t size, random::key key, token_batch& batch) const {
     double total = 0;
     for (part const& p : parts) {
       require(p.sequences.sequences > 0, "domain '", p.name, "' has no sequences to draw from");
@@ -28,7 +34,9 @@ struct token_mixture {
       total += p.weight;
     }
     require(total > 0, "a mixture of datasets needs at least one part of positive weight");
-    token_batch batch{{}, size, parts.front().sequences.length};
+    batch.sequences = size;
+    batch.length = parts.front().sequences.length;
+    batch.tokens.clear();
     batch.tokens.reserve(size * batch.length);
     random::stream stream(key);
     for (std::size_t i = 0; i != size; ++i) {
@@ -39,7 +47,6 @@ struct token_mixture {
       auto const row = from.sequence(stream.below(from.sequences));
       batch.tokens.insert(batch.tokens.end(), row.begin(), row.end());
     }
-    return batch;
   }
 };
 

@@ -3,6 +3,7 @@
 /// majors).
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <xsimd/xsimd.hpp>
 
 namespace susc::kernels {
@@ -52,6 +53,37 @@ T maximum_of_lanes(lanes<T> x) {
   store(values, x);
   return *std::max_element(values, values + lane_count<T>);
 }
+/// Lanes of 32-bit words, as many as of float.
+using words = xsimd::batch<std::uint32_t>;
+using long_words = xsimd::batch<std::uint64_t>;
+inline words as_words(lanes<float> x) {
+  return xsimd::bitwise_cast<words>(x);
+}
+inline lanes<float> as_floats(words x) {
+  return xsimd::bitwise_cast<lanes<float>>(x);
+}
+/// The numbers that the words are, which must be below 2^31: signed conversion is one instruction everywhere.
+inline lanes<float> to_floats(words x) {
+  return xsimd::to_float(xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(x));
+}
+/// 64-bit products of the low halves of the lanes.
+inline long_words multiply_low_halves(long_words a, long_words b) {
+#if defined(__AVX512F__)
+  return _mm512_mul_epu32(a, b);
+#elif defined(__AVX2__)
+  return _mm256_mul_epu32(a, b);
+#elif defined(__SSE2__)
+  return _mm_mul_epu32(a, b);
+#else
+  constexpr std::uint64_t low = 0xFFFFFFFF;
+  return (a & long_words(low)) * (b & long_words(low));
+#endif
+}
+/// Words 2i from the low halves of `even`, 2i + 1 from those of `odd`.
+inline words interleave_low_halves(long_words even, long_words odd) {
+  return xsimd::bitwise_cast<words>((even & long_words(std::uint64_t{0xFFFFFFFF})) | (odd << 32));
+}
+
 /// The smallest multiple of the lane count that is not below `count`.
 template <class T>
 constexpr std::size_t padded(std::size_t count) {

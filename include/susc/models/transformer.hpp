@@ -23,9 +23,9 @@ struct fixed_config {
   constexpr operator transformer_config() const { return Config; }
 };
 
-/// Satisfies Model, HasComponents, RestrictedModel and FreezableModel. An example is a token in its context; a sequence
-/// of `length` tokens feeds its first length - 1 and has length - 1 losses. Throws susc::error on a token id outside
-/// the vocabulary and on sequences longer than context + 1.
+/// Satisfies Model, HasComponents, RestrictedModel and FreezableGradientModel. An example is a token in its context; a
+/// sequence of `length` tokens feeds its first length - 1 and has length - 1 losses. Throws susc::error on a token id
+/// outside the vocabulary and on sequences longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -38,11 +38,15 @@ class basic_transformer {
   /// those heads.
   struct frozen {
     token_batch tokens;
+    component moving;
     transformer_start start;
     aligned_vector<T> residual, normal;  // (tokens, width)
   };
 
-  explicit basic_transformer(Config config = {}) : config_(config) { check(this->config()); }
+  explicit basic_transformer(Config config = {}) : config_(config) {
+    check(this->config());
+    everything_ = full_component(parameter_count());
+  }
 
   transformer_config config() const { return config_; }
   transformer_layout layout() const { return {config_}; }
@@ -61,27 +65,39 @@ class basic_transformer {
   }
 
   T loss_and_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
-    return gradient_of(w, b, full_component(parameter_count()), gradient);
+    return gradient_of(w, b, everything_, gradient, from_tokens(b));
   }
 
   /// gradient (c.size(),). Computes no gradient but the component's and goes back no further than its lowest layer.
   T loss_and_gradient(weights w, token_batch const& b, component const& c, std::span<T> gradient) const {
     return gradients_.borrow([&](aligned_vector<T>& whole) {
       whole.resize(parameter_count());
-      T const loss = gradient_of(w, b, c, whole);
+      T const loss = gradient_of(w, b, c, whole, from_tokens(b));
       c.gather(std::span<T const>(whole), gradient);
       return loss;
     });
   }
 
   frozen freeze(weights w, component const& c, token_batch const& b) const {
-    frozen result{b, transformer_start::of({layout(), c}), {}, {}};
-    auto const& start = result.start;
+    frozen result;
+    freeze(w, c, b, result);
+    return result;
+  }
+  /// The same into `to`, whose memory is used again.
+  void freeze(weights w, component const& c, token_batch const& b, frozen& to) const {
     using stage = transformer_start::stage;
-    if (start.at == stage::tokens) return result;
+    to.tokens.tokens.assign(b.tokens.begin(), b.tokens.end());
+    to.tokens.sequences = b.sequences;
+    to.tokens.length = b.length;
+    if (to.moving != c) {
+      to.moving = c;
+      to.start = transformer_start::of({layout(), c});
+    }
+    transformer_start const& start = to.start;
+    if (start.at == stage::tokens) return;
     std::size_t const width = config().width;
-    result.residual.resize(b.example_count() * width);
-    if (start.at == stage::heads) result.normal.resize(b.example_count() * width);
+    to.residual.resize(b.example_count() * width);
+    if (start.at == stage::heads) to.normal.resize(b.example_count() * width);
     for_each_chunk(w, b, false, [&](transformer_pass<T> const& pass, std::size_t first) {
       std::size_t const offset = first * pass.positions * width, count = pass.n() * width;
       pass.embed(b.sequence(first).data());
@@ -98,43 +114,35 @@ class basic_transformer {
       if (start.at == stage::heads) {
         pass.normalise_attention(start.layer);
         T* const normal = pass.activations(start.layer).normal.data();
-        std::copy_n(normal, count, result.normal.data() + offset);
-        pass.attend(start.layer, normal, 0, config().heads);
+        std::copy_n(normal, count, to.normal.data() + offset);
         if (config().biases) pass.add_row(stream, w.data() + layout().output_bias(start.layer).begin);
-        for (std::size_t h = 0; h != config().heads; ++h)
-          if (std::find(start.heads.begin(), start.heads.end(), h) == start.heads.end())
-            pass.add_heads(start.layer, h, 1, stream);
+        for_each_frozen_run(start, [&](std::size_t head, std::size_t heads) {
+          pass.attend(start.layer, normal, head, heads);
+          pass.add_heads(start.layer, head, heads, stream);
+        });
       }
-      std::copy_n(stream, count, result.residual.data() + offset);
+      std::copy_n(stream, count, to.residual.data() + offset);
     });
-    return result;
   }
 
   /// Losses at a w that differs from the frozen one in the frozen component only.
   void losses(weights w, frozen const& f, std::span<T> losses) const {
-    using stage = transformer_start::stage;
-    if (f.start.at == stage::tokens) return this->losses(w, f.tokens, losses);
+    if (f.start.at == transformer_start::stage::tokens) return this->losses(w, f.tokens, losses);
     for_each_chunk(w, f.tokens, false, [&](transformer_pass<T> const& pass, std::size_t first) {
-      std::size_t const width = config().width, offset = first * pass.positions * width;
-      std::size_t const l = f.start.layer, stage_index = l * pass.stages_per_layer();
-      auto const resume = [&](std::size_t at) {
-        std::copy_n(f.residual.data() + offset, pass.n() * width, pass.stream(at));
-      };
-      if (f.start.at == stage::heads) {
-        resume(stage_index + 1);
-        for (std::size_t const h : f.start.heads) {
-          pass.attend(l, f.normal.data() + offset, h, 1);
-          pass.add_heads(l, h, 1, pass.stream(stage_index + 1));
-        }
-      } else {
-        resume(f.start.at == stage::mlp ? stage_index + 1 : stage_index);
-        if (f.start.at == stage::attention) pass.attention(l);
-      }
-      if (f.start.at != stage::final) {
-        pass.mlp(l);
-        pass.layers_from(l + 1);
-      }
+      resume(pass, f, first);
       pass.losses(losses.data() + first * pass.positions);
+    });
+  }
+
+  /// The gradient (c.size(),) of the frozen component c, equal to the plain one up to rounding.
+  T loss_and_gradient(weights w, frozen const& f, component const& c, std::span<T> gradient) const {
+    if (f.start.at == transformer_start::stage::tokens) return loss_and_gradient(w, f.tokens, c, gradient);
+    return gradients_.borrow([&](aligned_vector<T>& whole) {
+      whole.resize(parameter_count());
+      T const loss = gradient_of(w, f.tokens, c, whole,
+                                 [&](transformer_pass<T> const& pass, std::size_t first) { resume(pass, f, first); });
+      c.gather(std::span<T const>(whole), gradient);
+      return loss;
     });
   }
 
@@ -194,19 +202,59 @@ class basic_transformer {
     });
   }
 
+  /// Calls f(head, heads) for every run of neighbouring heads of the start's layer that are frozen.
+  template <class F>
+  void for_each_frozen_run(transformer_start const& start, F f) const {
+    for (std::size_t head = 0, end; head < config().heads; head = end + 1) {
+      auto const next = std::lower_bound(start.heads.begin(), start.heads.end(), head);
+      end = next == start.heads.end() ? config().heads : *next;
+      if (end != head) f(head, end - head);
+    }
+  }
+
+  /// The stream before the final norm, from what was frozen.
+  void resume(transformer_pass<T> const& pass, frozen const& f, std::size_t first) const {
+    using stage = transformer_start::stage;
+    std::size_t const width = config().width, offset = first * pass.positions * width, count = pass.n() * width;
+    std::size_t const l = f.start.layer, stage_index = l * pass.stages_per_layer();
+    auto const stream_at = [&](std::size_t at) { std::copy_n(f.residual.data() + offset, count, pass.stream(at)); };
+    if (f.start.at == stage::heads) {
+      stream_at(stage_index + 1);
+      T const* normal = f.normal.data() + offset;
+      if (pass.keep) normal = std::copy_n(normal, count, pass.activations(l).normal.data()) - count;
+      for (std::size_t const h : f.start.heads) {
+        pass.attend(l, normal, h, 1);
+        pass.add_heads(l, h, 1, pass.stream(stage_index + 1));
+      }
+    } else {
+      stream_at(f.start.at == stage::mlp ? stage_index + 1 : stage_index);
+      if (f.start.at == stage::attention) pass.attention(l);
+    }
+    if (f.start.at == stage::final) return;
+    pass.mlp(l);
+    pass.layers_from(l + 1);
+  }
+
+  /// The forward pass from the tokens of b, a chunk at a time.
+  auto from_tokens(token_batch const& b) const {
+    return [&b](transformer_pass<T> const& pass, std::size_t first) {
+      pass.embed(b.sequence(first).data());
+      pass.layers_from(0);
+    };
+  }
+
   /// The gradient of the parts that c touches, in `whole` (parameter_count,); the rest of it is left undefined.
-  T gradient_of(weights w, token_batch const& b, component const& c, std::span<T> whole) const {
-    transformer_plan const plan(layout(), c);
+  template <class Forward>
+  T gradient_of(weights w, token_batch const& b, component const& c, std::span<T> whole, Forward forward) const {
     T const weight = 1 / static_cast<T>(b.example_count());
     double sum = 0;
     for_each_chunk(w, b, true, [&](transformer_pass<T> const& pass, std::size_t first) {
       auto& space = pass.space;
+      transformer_plan const& plan = space.plan_of(layout(), c);
       if (first == 0) clear(plan, whole, space);
-      token const* const tokens = b.sequence(first).data();
-      pass.embed(tokens);
-      pass.layers_from(0);
+      forward(pass, first);
       pass.backward(plan, weight, whole, space.losses.data());
-      if (plan.embedding || plan.positions) pass.embed_backward(plan, tokens, whole);
+      if (plan.embedding || plan.positions) pass.embed_backward(plan, b.sequence(first).data(), whole);
       for (std::size_t t = 0; t != pass.n(); ++t) sum += static_cast<double>(space.losses[t]);
       if (first + pass.sequences == b.sequences) unpack(plan, whole, space);
     });
@@ -258,6 +306,7 @@ class basic_transformer {
 
   mutable pool<transformer_workspace<T>> workspaces_;
   mutable pool<aligned_vector<T>> gradients_;
+  component everything_;
   [[no_unique_address]] Config config_;
 };
 

@@ -2,14 +2,16 @@
 /// Working memory of a transformer pass, and the weights of a layer's heads packed side by side for the matrix
 /// products.
 #include <cstddef>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/data/token_batch.hpp"
 #include "susc/kernels/attention.hpp"
 #include "susc/kernels/cross_entropy.hpp"
-#include "susc/models/transformer_layout.hpp"
+#include "susc/models/transformer_plan.hpp"
 
 namespace susc {
 
@@ -66,6 +68,13 @@ struct transformer_workspace {
   aligned_vector<T> d_stream, d_normal, d_qkv, d_z, d_hidden;  // gradients of the activations
   std::vector<token> targets;
   kernels::attention_scratch<T> attention;
+  /// Of the component whose gradient was asked for last: chains ask for the same one step after step.
+  std::optional<std::pair<component, transformer_plan>> last_plan;
+
+  transformer_plan const& plan_of(transformer_layout const& layout, component const& c) {
+    if (!last_plan || last_plan->first != c) last_plan.emplace(c, transformer_plan(layout, c));
+    return last_plan->second;
+  }
 
   /// Packs w and makes room for chunks of n tokens. `keep`: activations of every layer are kept for a backward pass.
   void prepare(transformer_layout const& layout, std::span<T const> w, std::size_t n, bool keep) {

@@ -36,8 +36,10 @@ struct susceptibility_moments {
     // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
     perturbation.loss_shifts(center, std::span(baseline));
     batches.assign(batches_per_chain(counts.draws, counts.chains), moments(baseline.size()));
-    observable_traces.resize(1);
-    loss_traces.resize(1);
+    for (auto* traces : {&observable_traces, &loss_traces}) {
+      traces->resize(1);
+      traces->front().reserve(counts.draws);
+    }
   }
   template <Model M>
   void add(draw<M> const& at) {

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/concepts.hpp"
@@ -59,8 +61,14 @@ concept Sampler =
 template <class S, class T>
 concept CorrectedSampler = Sampler<S, T> && detail::has_corrected_step<S, T>;
 
-/// The data distribution q: a fixed evaluation set, and minibatches as a function minibatch(batch_size, random::key).
-template <class Batch, std::invocable<std::size_t, random::key> Minibatch>
+/// Gives minibatches as batch(batch_size, random::key), or refills one: void(batch_size, random::key, batch&).
+template <class F, class Batch>
+concept RefillsMinibatches = std::invocable<F, std::size_t, random::key, Batch&>;
+template <class F, class Batch>
+concept MinibatchSource = RefillsMinibatches<F, Batch> || std::invocable<F, std::size_t, random::key>;
+
+/// The data distribution q: a fixed evaluation set, and where minibatches come from.
+template <class Batch, MinibatchSource<Batch> Minibatch>
 struct data_distribution {
   Batch evaluation;
   Minibatch minibatch;
@@ -119,75 +127,202 @@ typename M::scalar component_gradient(M const& model, std::span<typename M::scal
 }
 }  // namespace detail
 
-/// Runs one chain from `center` (parameter_count,), the weights outside `c` frozen there. After the burn-in, every
-/// `thinning` steps, `at` is moved to the weights and given to `visit(draw const&)`. `progress(step)` is called after
-/// each step. `minibatch(batch_size, key)` gives a batch: a new one for each gradient, the first one always to a
-/// corrected sampler.
+namespace detail {
+/// The component's gradient of one minibatch at the weights of several chains; upstream of it, once for all.
+template <Model M>
+class minibatch_gradient {
+ public:
+  using scalar = typename M::scalar;
+  minibatch_gradient(M const& model, std::span<scalar const> center, component const& c)
+      : model_(&model), center_(center), component_(&c) {}
+
+  void take(typename M::batch const& batch) {
+    batch_ = &batch;
+    if constexpr (FreezableGradientModel<M>) {
+      if (component_->size() != center_.size()) model_->freeze(center_, *component_, batch, frozen_);
+    }
+  }
+  scalar operator()(std::span<scalar const> w, std::span<scalar> gradient) {
+    if constexpr (FreezableGradientModel<M>) {
+      if (component_->size() != w.size()) return model_->loss_and_gradient(w, frozen_, *component_, gradient);
+    }
+    return component_gradient(*model_, w, *batch_, *component_, gradient, whole_);
+  }
+
+ private:
+  template <class Model_>
+  struct frozen_of {
+    using type = char;
+  };
+  template <FreezableGradientModel Model_>
+  struct frozen_of<Model_> {
+    using type = typename Model_::frozen;
+  };
+  M const* model_;
+  std::span<scalar const> center_;
+  component const* component_;
+  typename M::batch const* batch_ = nullptr;
+  typename frozen_of<M>::type frozen_{};
+  aligned_vector<scalar> whole_;
+};
+
+/// One chain on its way.
+template <Model M, Sampler<typename M::scalar> S>
+class walker {
+ public:
+  using scalar = typename M::scalar;
+  walker(std::span<scalar const> center, component const& c, posterior_settings const& settings, S const& sampler,
+         random::key noise)
+      : component_(&c),
+        sampler_(sampler),
+        noise_(noise),
+        w_(center.begin(), center.end()),
+        start_(gathered(center, c)),
+        gradient_(c.size()),
+        target_{settings, start_},
+        state_(sampler.init(std::span<scalar const>(start_))) {}
+  walker(walker&&) = default;  // what target_ points to moves along
+  walker(walker const&) = delete;
+
+  /// All of w, the moving coordinates those of the chain's state.
+  std::span<scalar const> weights() {
+    component_->scatter(std::span<scalar const>(state_.w), std::span<scalar>(w_));
+    return w_;
+  }
+  /// Adds the k-th minibatch's loss and gradient, of(w, gradient) -> loss, to those of this step.
+  template <class Of>
+  void accumulate(std::size_t k, Of&& of) {
+    if (k == 0) {
+      loss_ = of(weights(), std::span<scalar>(gradient_));
+      return;
+    }
+    part_.resize(gradient_.size());
+    loss_ += of(std::span<scalar const>(w_), std::span<scalar>(part_));
+    for (std::size_t i = 0; i != part_.size(); ++i) gradient_[i] += part_[i];
+  }
+  /// A step with the mean of what was accumulated; false if its loss is not finite.
+  bool step(std::size_t parts) {
+    if (parts > 1) {
+      loss_ /= static_cast<scalar>(parts);
+      for (scalar& g : gradient_) g /= static_cast<scalar>(parts);
+    }
+    state_ = sampler_.step(std::move(state_), std::span<scalar const>(gradient_), target_, noise_);
+    return std::isfinite(loss_);
+  }
+  /// A step that accepts or rejects by of(w, gradient).
+  template <class Of>
+  void corrected_step(Of&& of) {
+    auto const evaluate = [&](std::span<scalar const> v, std::span<scalar> gradient) {
+      component_->scatter(v, std::span<scalar>(w_));
+      return of(std::span<scalar const>(w_), gradient);
+    };
+    state_ = sampler_.step(std::move(state_), evaluate, target_, noise_);
+  }
+
+ private:
+  static aligned_vector<scalar> gathered(std::span<scalar const> from, component const& c) {
+    aligned_vector<scalar> to(c.size());
+    c.gather(from, std::span<scalar>(to));
+    return to;
+  }
+
+  component const* component_;
+  S sampler_;
+  random::key noise_;
+  aligned_vector<scalar> w_, start_, gradient_, part_;
+  posterior<scalar> target_;
+  decltype(std::declval<S const&>().init(std::span<scalar const>())) state_;
+  scalar loss_ = 0;
+};
+}  // namespace detail
+
+/// Runs chains of one component in step, one for each key of `noise`, from `center` (parameter_count,), the weights
+/// outside `c` frozen there. All see the minibatches of the key `minibatches`. After the burn-in, every `thinning`
+/// steps, `at` is moved to the weights of each chain and given to `visit(chain, draw const&)`. `progress()` is called
+/// after each step of each chain. `minibatch` is that of a data_distribution: asked for a new batch for each gradient,
+/// by a corrected sampler always for the first one. What one chain does never depends on the others.
+template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress>
+std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename M::scalar const> center,
+                                              component const& c, posterior_settings const& settings, S const& sampler,
+                                              Minibatch const& minibatch, chain_length const& length,
+                                              std::span<random::key const> noise, random::key minibatches, draw<M>& at,
+                                              Visit&& visit, Progress&& progress) {
+  using T = typename M::scalar;
+  constexpr bool refills = RefillsMinibatches<Minibatch, typename M::batch>;
+  [[maybe_unused]] std::conditional_t<refills, typename M::batch, char> refilled{};
+  auto const batch_of = [&](std::size_t number) -> decltype(auto) {
+    random::key const key = random::fold_in(minibatches, number);
+    if constexpr (refills)
+      return minibatch(length.batch_size, key, refilled), std::as_const(refilled);
+    else
+      return minibatch(length.batch_size, key);
+  };
+  detail::minibatch_gradient<M> gradient(model, center, c);
+  std::vector<detail::walker<M, S>> walkers;
+  walkers.reserve(noise.size());
+  for (random::key const key : noise) walkers.emplace_back(center, c, settings, sampler, key);
+  std::vector<chain_outcome> outcomes(noise.size());
+
+  auto mark = std::chrono::steady_clock::now();
+  auto const lap = [&] {
+    auto const now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(mark, now)).count();
+  };
+  constexpr bool corrected = CorrectedSampler<S, T>;
+  std::size_t const parts = corrected ? 1 : length.gradient_accumulation;
+  std::vector<char> finite(walkers.size(), true);
+  auto const each_alive = [&](auto&& act) {
+    for (std::size_t chain = 0; chain != walkers.size(); ++chain)
+      if (!outcomes[chain].diverged) act(chain);
+  };
+  for (std::size_t step = 0; step != length.steps(); ++step) {
+    for (std::size_t k = 0; k != parts; ++k) {
+      auto const& batch = batch_of(corrected ? 0 : step * parts + k);
+      gradient.take(batch);
+      each_alive([&](std::size_t chain) {
+        if constexpr (corrected)
+          walkers[chain].corrected_step(gradient);  // a proposal without a finite loss is rejected
+        else
+          walkers[chain].accumulate(k, gradient);
+      });
+    }
+    std::size_t alive = 0;
+    each_alive([&](std::size_t chain) {
+      if constexpr (!corrected) finite[chain] = walkers[chain].step(parts);
+      ++outcomes[chain].steps;
+      ++alive;
+    });
+    if (alive == 0) break;
+    double const seconds = lap() / static_cast<double>(alive);
+    bool const drawn = step >= length.burn_in && (step + 1 - length.burn_in) % length.thinning == 0;
+    each_alive([&](std::size_t chain) {
+      outcomes[chain].step_seconds += seconds;
+      if (drawn) {
+        at.move_to(walkers[chain].weights());
+        finite[chain] = finite[chain] && std::isfinite(at.evaluation_loss());
+      }
+      outcomes[chain].diverged = !finite[chain];
+      if (outcomes[chain].diverged) return;
+      if (drawn) {
+        visit(chain, std::as_const(at));
+        ++outcomes[chain].draws;
+        outcomes[chain].draw_seconds += lap();
+      }
+      progress();
+    });
+  }
+  return outcomes;
+}
+
+/// One chain alone; `visit(draw const&)` and `progress(step)`.
 template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress>
 chain_outcome run_chain(M const& model, std::span<typename M::scalar const> center, component const& c,
                         posterior_settings const& settings, S const& sampler, Minibatch const& minibatch,
                         chain_length const& length, chain_keys keys, draw<M>& at, Visit&& visit, Progress&& progress) {
-  using T = typename M::scalar;
-  aligned_vector<T> w(center.begin(), center.end()), start(c.size()), gradient(c.size()), part, whole;
-  c.gather(center, std::span<T>(start));
-  posterior<T> const target{settings, start};
-  auto state = sampler.init(std::span<T const>(start));
-  // Mean loss and gradient at the component's weights v, over the minibatches of a step.
-  std::size_t const parts = length.gradient_accumulation;
-  part.resize(parts > 1 ? c.size() : 0);
-  auto const evaluate = [&](std::size_t step, std::span<T const> v, std::span<T> mean) {
-    c.scatter(v, std::span<T>(w));
-    T loss = 0;
-    for (std::size_t k = 0; k != parts; ++k) {
-      auto const& batch = minibatch(length.batch_size, random::fold_in(keys.minibatches, step * parts + k));
-      std::span<T> const to = k == 0 ? mean : std::span<T>(part);
-      loss += detail::component_gradient(model, std::span<T const>(w), batch, c, to, whole);
-      for (std::size_t i = 0; k != 0 && i != mean.size(); ++i) mean[i] += part[i];
-    }
-    if (parts == 1) return loss;
-    for (T& g : mean) g /= static_cast<T>(parts);
-    return loss / static_cast<T>(parts);
-  };
-  auto const advance = [&](std::size_t step) {
-    if constexpr (CorrectedSampler<S, T>) {
-      auto const same = [&](std::span<T const> v, std::span<T> mean) { return evaluate(0, v, mean); };
-      state = sampler.step(std::move(state), same, target, keys.noise);
-      return true;  // a proposal without a finite loss was rejected
-    } else {
-      T const loss = evaluate(step, std::span<T const>(state.w), std::span<T>(gradient));
-      state = sampler.step(std::move(state), std::span<T const>(gradient), target, keys.noise);
-      return std::isfinite(loss);
-    }
-  };
-
-  chain_outcome outcome;
-  auto mark = std::chrono::steady_clock::now();
-  auto const lap = [&](double& seconds) {
-    auto const now = std::chrono::steady_clock::now();
-    seconds += std::chrono::duration<double>(now - std::exchange(mark, now)).count();
-  };
-  for (std::size_t step = 0; step != length.steps(); ++step) {
-    bool finite = advance(step);
-    ++outcome.steps;
-    lap(outcome.step_seconds);
-    bool const drawn = step >= length.burn_in && (step + 1 - length.burn_in) % length.thinning == 0;
-    if (drawn) {
-      c.scatter(std::span<T const>(state.w), std::span<T>(w));
-      at.move_to(w);
-      finite = finite && std::isfinite(at.evaluation_loss());
-    }
-    if (!finite) {
-      outcome.diverged = true;
-      return outcome;
-    }
-    if (drawn) {
-      visit(std::as_const(at));
-      ++outcome.draws;
-      lap(outcome.draw_seconds);
-    }
-    progress(step);
-  }
-  return outcome;
+  std::size_t step = 0;
+  return run_chains_in_step(
+      model, center, c, settings, sampler, minibatch, length, std::span<random::key const>(&keys.noise, 1),
+      keys.minibatches, at, [&](std::size_t, draw<M> const& here) { visit(here); }, [&] { progress(step++); })[0];
 }
 
 }  // namespace susc

@@ -14,6 +14,7 @@
 
 #include "susc/core/concepts.hpp"
 #include "susc/core/random.hpp"
+#include "susc/kernels/flush_denormals.hpp"
 #include "susc/sampling/chain.hpp"
 #include "susc/sampling/executor.hpp"
 #include "susc/sampling/sgld.hpp"
@@ -153,30 +154,41 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return plan[a].moving.size() > plan[b].moving.size(); });
 
+  // Chains of a component that see the same minibatches go in step and share what is upstream, while there remain
+  // enough tasks for every worker.
+  std::size_t gang = options.common_minibatches ? options.chains : 1;
+  std::size_t const workers = workers_of(run), wanted = workers == 1 ? 1 : 4 * workers;
+  while (gang > 1 && plan.size() * options.chains / gang < wanted) gang = (gang + 1) / 2;
+  std::size_t const gangs = (options.chains + gang - 1) / gang;
+
   random::key const seed{options.seed};
-  run(plan.size() * options.chains, [&](std::size_t task) {
-    auto& of = result[order[task / options.chains]];
-    std::size_t const chain = task % options.chains;
+  run(plan.size() * gangs, [&](std::size_t task) {
+    kernels::flush_denormals const guard;
+    auto& of = result[order[task / gangs]];
+    std::size_t const first = task % gangs * gang, count = std::min(gang, options.chains - first);
     component const& c = of.plan.moving;
-    random::key const noise = random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain);
     random::key minibatches = random::fold_in(seed, "minibatches");
-    if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), chain);
-    V& own = of.chains[chain];
+    if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), first);
     draw<M> at(model, center, c, data.evaluation, probes);
-    own.start(at, draw_counts{options.draws, options.chains, chain});
-    auto const chain_of = [&](auto const& minibatch) {
-      return run_chain(
+    std::vector<random::key> noise;
+    for (std::size_t chain = first; chain != first + count; ++chain) {
+      noise.push_back(random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain));
+      of.chains[chain].start(at, draw_counts{options.draws, options.chains, chain});
+    }
+    auto const chains_of = [&](auto const& minibatch) {
+      return run_chains_in_step(
           model, std::span<T const>(center), c, of.plan.settings.posterior, of.plan.settings.sampler, minibatch, length,
-          {noise, minibatches}, at, [&](draw<M> const& here) { own.add(here); },
-          [&](std::size_t) {
+          noise, minibatches, at, [&](std::size_t chain, draw<M> const& here) { of.chains[first + chain].add(here); },
+          [&] {
             if (options.progress) options.progress(c.size());
           });
     };
+    std::vector<chain_outcome> outcomes;
     if constexpr (CorrectedSampler<S, T>)
-      of.outcomes[chain] =
-          chain_of([&](std::size_t, random::key) -> typename M::batch const& { return data.evaluation; });
+      outcomes = chains_of([&](std::size_t, random::key) -> typename M::batch const& { return data.evaluation; });
     else
-      of.outcomes[chain] = chain_of(data.minibatch);
+      outcomes = chains_of(data.minibatch);
+    std::copy(outcomes.begin(), outcomes.end(), of.outcomes.begin() + static_cast<std::ptrdiff_t>(first));
   });
   return result;
 }

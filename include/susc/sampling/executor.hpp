@@ -2,6 +2,7 @@
 /// Executors: how independent tasks (component x chain) are run. Results do not depend on the choice.
 #include <algorithm>
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <mutex>
@@ -20,15 +21,27 @@ struct sequential {
   }
 };
 
+/// How many tasks an executor runs at a time: its workers(), or one where it does not say.
+template <class Executor>
+std::size_t workers_of(Executor const& run) {
+  if constexpr (requires {
+                  { run.workers() } -> std::convertible_to<std::size_t>;
+                })
+    return run.workers();
+  else
+    return 1;
+}
+
 /// Tasks on `count` threads (0: as many as the hardware has), each taking the next one when it is free. The first
 /// exception stops the handing out of tasks and is rethrown.
 struct threads {
   std::size_t count = 0;
 
+  std::size_t workers() const { return count != 0 ? count : std::max(1u, std::thread::hardware_concurrency()); }
+
   template <class F>
   void operator()(std::size_t tasks, F&& task) const {
-    std::size_t const workers =
-        std::min<std::size_t>(tasks, count != 0 ? count : std::max(1u, std::thread::hardware_concurrency()));
+    std::size_t const active = std::min(tasks, workers());
     std::atomic<std::size_t> next = 0;
     std::exception_ptr failure;
     std::mutex guard;
@@ -45,7 +58,7 @@ struct threads {
     };
     {
       std::vector<std::jthread> pool;
-      for (std::size_t i = 1; i < workers; ++i) pool.emplace_back(work);
+      for (std::size_t i = 1; i < active; ++i) pool.emplace_back(work);
       work();
     }
     if (failure) std::rethrow_exception(failure);

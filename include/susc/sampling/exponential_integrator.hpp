@@ -25,9 +25,8 @@ struct exponential_integrator {
   template <std::floating_point T>
   struct state {
     aligned_vector<T> w;
-    aligned_vector<T> scratch;  ///< the step's normals
     std::uint64_t steps = 0;
-    friend bool operator==(state const& a, state const& b) { return a.w == b.w && a.steps == b.steps; }
+    friend bool operator==(state const&, state const&) = default;
   };
 
   /// Throws susc::error if the step size is unusable; no localization makes it unstable.
@@ -37,7 +36,7 @@ struct exponential_integrator {
 
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
-    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};
+    return {{w0.begin(), w0.end()}, 0};
   }
 
   /// g (dimension,): gradient of the mean loss at s.w.
@@ -48,10 +47,10 @@ struct exponential_integrator {
     double const drift = pull == 0 ? step_size / 2 : -std::expm1(-pull * step_size / 2) / pull;
     double const variance = pull == 0 ? step_size : -std::expm1(-pull * step_size) / pull;
     T const held = static_cast<T>(drift), amplitude = static_cast<T>(std::sqrt(variance));
-    kernels::normals<T>(s.scratch, key, s.steps);
     // μ + a (w - μ) - w = -(1 - a)/κ times the slope of the priors: the step of SGLD with (1 - a)/κ for ε/2.
-    for (std::size_t i = 0; i != s.w.size(); ++i)
-      s.w[i] += amplitude * s.scratch[i] - held * target.slope(i, s.w[i], g[i]);
+    kernels::for_each_normal<T>(s.w.size(), key, s.steps, [&](std::size_t i, T xi) {
+      s.w[i] += amplitude * xi - held * target.slope(i, s.w[i], g[i]);
+    });
     target.reflect(s.w);
     ++s.steps;
     return s;

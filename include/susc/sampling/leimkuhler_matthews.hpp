@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/random.hpp"
@@ -25,12 +24,9 @@ struct leimkuhler_matthews {
   template <std::floating_point T>
   struct state {
     aligned_vector<T> w;
-    aligned_vector<T> noise;    ///< ξ of the step before, empty at first
-    aligned_vector<T> scratch;  ///< ξ of the step
+    aligned_vector<T> noise;  ///< ξ of the step before, empty at first
     std::uint64_t steps = 0;
-    friend bool operator==(state const& a, state const& b) {
-      return a.w == b.w && a.noise == b.noise && a.steps == b.steps;
-    }
+    friend bool operator==(state const&, state const&) = default;
   };
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff ε (γ + λ) < 4.
@@ -42,7 +38,7 @@ struct leimkuhler_matthews {
 
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
-    return {{w0.begin(), w0.end()}, {}, aligned_vector<T>(w0.size()), 0};
+    return {{w0.begin(), w0.end()}, {}, 0};
   }
 
   /// g (dimension,): gradient of the mean loss at s.w.
@@ -53,11 +49,11 @@ struct leimkuhler_matthews {
       s.noise.resize(s.w.size());
       kernels::normals<T>(s.noise, key, s.steps);
     }
-    kernels::normals<T>(s.scratch, key, s.steps + 1);
-    for (std::size_t i = 0; i != s.w.size(); ++i)
-      s.w[i] += amplitude * (s.noise[i] + s.scratch[i]) - half_step * target.slope(i, s.w[i], g[i]);
-    std::swap(s.noise, s.scratch);
-    target.reflect(s.w);
+    kernels::for_each_normal<T>(s.w.size(), key, s.steps + 1, [&](std::size_t i, T xi) {
+      s.w[i] += amplitude * (s.noise[i] + xi) - half_step * target.slope(i, s.w[i], g[i]);
+      s.noise[i] = xi;
+    });
+    target.reflect(s.w, s.noise);  // a wall turns the half of the noise that is still to come, too
     ++s.steps;
     return s;
   }

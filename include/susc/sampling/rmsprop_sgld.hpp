@@ -28,12 +28,9 @@ struct rmsprop_sgld {
   template <std::floating_point T>
   struct state {
     aligned_vector<T> w;
-    aligned_vector<T> square;   ///< V
-    aligned_vector<T> scratch;  ///< the step's normals
+    aligned_vector<T> square;  ///< V
     std::uint64_t steps = 0;
-    friend bool operator==(state const& a, state const& b) {
-      return a.w == b.w && a.square == b.square && a.steps == b.steps;
-    }
+    friend bool operator==(state const&, state const&) = default;
   };
 
   /// Throws susc::error if a setting is unusable: where gradients vanish, ε (γ + λ) / δ must be below 4.
@@ -49,7 +46,7 @@ struct rmsprop_sgld {
 
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
-    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), aligned_vector<T>(w0.size()), 0};
+    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};
   }
 
   /// g (dimension,): gradient of the mean loss at s.w.
@@ -57,12 +54,11 @@ struct rmsprop_sgld {
   state<T> step(state<T> s, std::span<T const> g, posterior<T> const& target, random::key key) const {
     T const half_step = static_cast<T>(step_size / 2), amplitude = static_cast<T>(std::sqrt(step_size) * noise);
     T const old = static_cast<T>(decay), fresh = static_cast<T>(1 - decay), delta = static_cast<T>(stability);
-    kernels::normals<T>(s.scratch, key, s.steps);
-    for (std::size_t i = 0; i != s.w.size(); ++i) {
+    kernels::for_each_normal<T>(s.w.size(), key, s.steps, [&](std::size_t i, T xi) {
       s.square[i] = old * s.square[i] + fresh * g[i] * g[i];
       T const scale = 1 / (std::sqrt(s.square[i]) + delta);
-      s.w[i] += amplitude * std::sqrt(scale) * s.scratch[i] - half_step * scale * target.slope(i, s.w[i], g[i]);
-    }
+      s.w[i] += amplitude * std::sqrt(scale) * xi - half_step * scale * target.slope(i, s.w[i], g[i]);
+    });
     target.reflect(s.w);
     ++s.steps;
     return s;

@@ -28,11 +28,8 @@ struct sghmc {
   struct state {
     aligned_vector<T> w;
     aligned_vector<T> momentum;  ///< v
-    aligned_vector<T> scratch;   ///< the step's normals
     std::uint64_t steps = 0;
-    friend bool operator==(state const& a, state const& b) {
-      return a.w == b.w && a.momentum == b.momentum && a.steps == b.steps;
-    }
+    friend bool operator==(state const&, state const&) = default;
   };
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff
@@ -46,7 +43,7 @@ struct sghmc {
 
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
-    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), aligned_vector<T>(w0.size()), 0};
+    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};
   }
 
   /// g (dimension,): gradient of the mean loss at s.w.
@@ -54,11 +51,10 @@ struct sghmc {
   state<T> step(state<T> s, std::span<T const> g, posterior<T> const& target, random::key key) const {
     T const half_step = static_cast<T>(step_size / 2), kept = static_cast<T>(1 - friction),
             amplitude = static_cast<T>(std::sqrt(friction * step_size));
-    kernels::normals<T>(s.scratch, key, s.steps);
-    for (std::size_t i = 0; i != s.w.size(); ++i) {
-      s.momentum[i] = kept * s.momentum[i] - half_step * target.slope(i, s.w[i], g[i]) + amplitude * s.scratch[i];
+    kernels::for_each_normal<T>(s.w.size(), key, s.steps, [&](std::size_t i, T xi) {
+      s.momentum[i] = kept * s.momentum[i] - half_step * target.slope(i, s.w[i], g[i]) + amplitude * xi;
       s.w[i] += s.momentum[i];
-    }
+    });
     target.reflect(s.w, s.momentum);
     ++s.steps;
     return s;

@@ -22,9 +22,8 @@ struct sgld {
   template <std::floating_point T>
   struct state {
     aligned_vector<T> w;
-    aligned_vector<T> scratch;  ///< the step's normals
     std::uint64_t steps = 0;
-    friend bool operator==(state const& a, state const& b) { return a.w == b.w && a.steps == b.steps; }
+    friend bool operator==(state const&, state const&) = default;
   };
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff ε (γ + λ) < 4.
@@ -37,16 +36,16 @@ struct sgld {
 
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
-    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};
+    return {{w0.begin(), w0.end()}, 0};
   }
 
   /// g (dimension,): gradient of the mean loss at s.w.
   template <std::floating_point T>
   state<T> step(state<T> s, std::span<T const> g, posterior<T> const& target, random::key key) const {
     T const half_step = static_cast<T>(step_size / 2), amplitude = static_cast<T>(std::sqrt(step_size) * noise);
-    kernels::normals<T>(s.scratch, key, s.steps);
-    for (std::size_t i = 0; i != s.w.size(); ++i)
-      s.w[i] += amplitude * s.scratch[i] - half_step * target.slope(i, s.w[i], g[i]);
+    kernels::for_each_normal<T>(s.w.size(), key, s.steps, [&](std::size_t i, T xi) {
+      s.w[i] += amplitude * xi - half_step * target.slope(i, s.w[i], g[i]);
+    });
     target.reflect(s.w);
     ++s.steps;
     return s;

@@ -32,12 +32,9 @@ struct sgnht {
   struct state {
     aligned_vector<T> w;
     aligned_vector<T> momentum;  ///< v
-    aligned_vector<T> scratch;   ///< the step's normals
     double friction = 0;         ///< ζ
     std::uint64_t steps = 0;
-    friend bool operator==(state const& a, state const& b) {
-      return a.w == b.w && a.momentum == b.momentum && a.friction == b.friction && a.steps == b.steps;
-    }
+    friend bool operator==(state const&, state const&) = default;
   };
 
   /// Throws susc::error if a setting is unusable: at friction A the dynamics of the localization alone is stable iff
@@ -51,7 +48,7 @@ struct sgnht {
 
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
-    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), aligned_vector<T>(w0.size()), diffusion, 0};
+    return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), diffusion, 0};
   }
 
   /// g (dimension,): gradient of the mean loss at s.w.
@@ -59,15 +56,14 @@ struct sgnht {
   state<T> step(state<T> s, std::span<T const> g, posterior<T> const& target, random::key key) const {
     T const half_step = static_cast<T>(step_size / 2), kept = static_cast<T>(1 - s.friction),
             amplitude = static_cast<T>(std::sqrt(diffusion * step_size));
-    kernels::normals<T>(s.scratch, key, s.steps);
     double square = 0;
-    for (std::size_t i = 0; i != s.w.size(); ++i) {
+    kernels::for_each_normal<T>(s.w.size(), key, s.steps, [&](std::size_t i, T xi) {
       T const before = s.momentum[i];
-      s.momentum[i] = kept * before - half_step * target.slope(i, s.w[i], g[i]) + amplitude * s.scratch[i];
+      s.momentum[i] = kept * before - half_step * target.slope(i, s.w[i], g[i]) + amplitude * xi;
       s.w[i] += s.momentum[i];
       double const halfway = .5 * (static_cast<double>(before) + static_cast<double>(s.momentum[i]));
       square += halfway * halfway;
-    }
+    });
     target.reflect(s.w, s.momentum);
     s.friction += square / static_cast<double>(s.w.size()) - step_size / 2;
     ++s.steps;
