@@ -58,10 +58,10 @@ inline std::array<distance, 5> distances(measurement const& m, measurement const
            {"bias", difference == 0 ? 0 : difference / tolerance}}};
 }
 
-/// Three significant digits.
+/// Four significant digits.
 inline std::string brief(double value) {
   std::ostringstream out;
-  out << std::setprecision(3) << value;
+  out << std::setprecision(4) << value;
   return std::move(out).str();
 }
 
