@@ -58,7 +58,7 @@ std::string table(calibration const& c) {
     auto const llc = m.learning_coefficient;
     cell(digits(llc.value) + " ± " + digits(llc.error, "%.2g"), !(llc.value > 0) ? "LLC" : "bias");
     cell(digits(m.excess_loss.value));
-    cell(digits(m.acceptance));
+    cell(digits(m.acceptance, "%.2f"));
     cell(digits(m.r_hat, "%.2f"), "R-hat");
     cell(digits(m.ess, "%.0f"));
     cell(digits(m.ess_per_second));
