@@ -61,6 +61,13 @@ def full_centring(own, free):
     return formula(at_own, at_free), np.sqrt(variance) * t_ratio(degrees)
 
 
+def mean_observable(phi):
+    """E[phi] and its error, from (chains, draws)."""
+    sums = Sums(phi, phi)
+    variance, degrees = jackknife(sums.count, lambda i: sums.means(i)[0])
+    return sums.means()[0], np.sqrt(variance) * t_ratio(degrees)
+
+
 def peer_estimates(run, groups):
     """Values and errors per token and per probe, (rows, components), of an .npz of peer.py; groups: tokens of a probe."""
     phi, losses = run["phi"], run["losses"]

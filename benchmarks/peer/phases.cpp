@@ -1,8 +1,9 @@
-// Our side of the comparison with devinterp; compare.py drives it. All settings are in one JSON file.
-//   bench_peer make FOLDER                the paper's shape: initial weights and random tokens
-//   bench_peer evaluation SETTINGS FILE   the evaluation set that structural_inference draws from its pretraining data
-//   bench_peer phases SETTINGS            each line ["PHASE", THREADS, COUNT] of standard input is timed: seconds a
-//   call bench_peer sample SETTINGS            response matrix and its errors by either of two samplers
+// Our side of the comparison with devinterp; compare.py drives it. SETTINGS is a JSON file that compare.py writes.
+//   bench_peer make FOLDER               the paper's shape: initial weights and random tokens
+//   bench_peer evaluation SETTINGS FILE  the evaluation set that structural_inference draws from its pretraining data
+//   bench_peer phases SETTINGS           times each line ["PHASE", THREADS, COUNT] of standard input: seconds a call by
+//                                        the clock and by processors
+//   bench_peer sample SETTINGS           response matrix and its errors by either of two samplers
 #include <array>
 #include <cmath>
 #include <ctime>
