@@ -73,7 +73,8 @@ TEST_CASE("draw: losses are computed once a draw, however many ask, and only if 
 
 TEST_CASE("draw: moving forgets every loss of the weights before") {
   int evaluations = 0;
-  susc::draw<counting_model> at(counting_model{&evaluations}, center, first, evaluation, probes);
+  counting_model const model{&evaluations};
+  susc::draw<counting_model> at(model, center, first, evaluation, probes);
   CHECK(at.probe_losses()[2] == 17);
   at.move_to(moved);
   CHECK(at.probe_losses()[2] == 31);
