@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing, builds, and runs the quick tests. The slow ones: meson test -C build --suite slow
+# Installs what is missing, builds, and runs the quick tests. Others, by `meson test -C build --suite NAME`:
+# slow (long statistical tests and the table of oracles; CI runs it), seeds (training on three seeds), mutants.
 set -eu
 cd "$(dirname "$0")/.."
 

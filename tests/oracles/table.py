@@ -30,7 +30,7 @@ def measure(programs):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "rows"
         for program in programs:
-            subprocess.run([program, "--test-case=*[oracle]*", "--no-intro"], check=True, cwd=root,
+            subprocess.run([pathlib.Path(program).resolve(), "--test-case=*[oracle]*", "--no-intro"], check=True, cwd=root,
                            env={**os.environ, "SUSC_ORACLES": str(path)}, stdout=subprocess.DEVNULL)
         rows = [line.split("\t") for line in path.read_text().splitlines()]
     return {what: tuple(map(float, numbers)) for what, *numbers in rows}
