@@ -69,12 +69,12 @@ def mean_observable(phi):
 
 
 def peer_estimates(run, groups):
-    """Values and errors per token and per probe, (rows, components), of an .npz of peer.py; groups: tokens of a probe."""
+    """Values and errors per token and per probe, (rows, components), of an .npz of peer.py; groups: a probe's tokens."""
     phi, losses = run["phi"], run["losses"]
     baseline = losses[0].mean(axis=(0, 1), dtype=np.float64)  # a constant in Delta L changes nothing but rounding
     free, results = None, ([], [])
     for observable, loss in zip(phi, losses):
-        shifts = loss - baseline - observable[..., None]  # Delta L: losses of the probes less that of the evaluation set
+        shifts = loss - baseline - observable[..., None]  # Delta L: losses of probes less that of the evaluation set
         grouped = np.stack([shifts[..., group].mean(axis=-1) for group in groups], axis=-1)
         sums = Sums(observable, shifts), Sums(observable, grouped)
         if free is None:  # the first component is full

@@ -4,8 +4,8 @@
     python3 benchmarks/peer/compare.py                  after scripts/demo.sh: with the model in results/
     python3 benchmarks/peer/compare.py --work paper     phases only, at the paper's size
 
-Builds susc, makes a virtual environment with devinterp where there is none, runs both in turn. README.md beside this file
-says what is compared. Needs no package: it continues in the virtual environment's Python.
+Builds susc, makes a virtual environment with devinterp where there is none, runs both in turn. README.md beside this
+file says what is compared. Needs no package: it continues in the virtual environment's Python.
 """
 
 import argparse
@@ -26,31 +26,35 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--work", choices=["small", "paper"], default="small")
-    add("--results", type=pathlib.Path, default=checkout / "results", help="small: an earlier run of scripts/demo.sh; a "
-        "model is trained for a minute where this folder has none (default results)")  # fmt: skip
+    add("--results", type=pathlib.Path, default=checkout / "results", help="small: an earlier run of scripts/demo.sh; "
+        "a model is trained for a minute where this folder has none (default results)")  # fmt: skip
     add("--model", help="small: another model, safetensors; with --pretraining and --probe, as structural_inference")
     add("--pretraining", help="with --model: .npy of token ids")
     add("--probe", action="append", default=[], metavar="NAME=FILE", help="with --model, repeated: .npy of token ids")
     add("--stages", default="phases,whole,efficiency", help="any of phases, whole, efficiency (default all)")
+    add("--threads", type=int, nargs="+", default=[1, 2], help="of the phases (default 1 2)")
     add("--repeats", type=int, default=5, help="of the phases, in turn (default 5)")
     add("--whole-repeats", type=int, default=1, help="of the whole job, in turn (default 1)")
     add("--chains", type=int, default=4)
     add("--draws", type=int, default=100)
     add("--burn-in", type=int, default=20)
     add("--best-step", type=float, default=2, help="efficiency: step size of our best sampler times localization")
-    add("--peer-threads", type=int, default=2, help="of devinterp in the whole job (default 2); with other programs on the "
-        "machine PyTorch's threads wait for each other, and 1 is faster")  # fmt: skip
+    add("--peer-threads", type=int, default=2, help="of devinterp in the whole job (default 2)")
     add("--venv", type=pathlib.Path, default=here / ".venv", help="devinterp's virtual environment, made if missing")
     add("--build", type=pathlib.Path, default=checkout / "build-peer", help="our build folder, made if missing")
     add("--output", type=pathlib.Path, help="folder of all files made (default benchmarks/peer/work/WORK)")
-    return parser.parse_args()
+    o = parser.parse_args()
+    if unknown := set(o.stages.split(",")) - {"phases", "whole", "efficiency"}:
+        parser.error(f"--stages has no {', '.join(sorted(unknown))}; it has phases, whole, efficiency")
+    return o
 
 
 def run(*command, **options):
     """Runs a command; ends with its output if it fails."""
-    done = subprocess.run([str(c) for c in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    command = [str(c) for c in command]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
     if done.returncode:
-        sys.exit(f"{done.stdout}\ncompare.py: failed with status {done.returncode}: {' '.join(map(str, command))}")
+        sys.exit(f"{done.stdout}\ncompare.py: failed with status {done.returncode}: {' '.join(command)}")
     return done.stdout
 
 
@@ -90,10 +94,15 @@ def prepare(o, ours, example):
     elif o.model:
         if not o.pretraining or not o.probe:
             sys.exit("compare.py: --model needs --pretraining FILE.npy and --probe NAME=FILE.npy")
-        s |= {"model": o.model, "pretraining": o.pretraining, "probes": dict(sorted(p.split("=", 1) for p in o.probe))}
+        probes = dict(sorted(p.partition("=")[::2] for p in o.probe))
+        for file in (o.model, o.pretraining, *probes.values()):
+            if not pathlib.Path(file).is_file():
+                sys.exit(f"compare.py: '{file}' is no file; --probe is NAME=FILE.npy")
+        s |= {"model": o.model, "pretraining": o.pretraining, "probes": probes}
     else:
         folder = o.results
-        if not all((folder / f).exists() for f in ("model.safetensors", "pretraining.npy", "tokens.npy", "summary.json")):
+        needed = ("model.safetensors", "pretraining.npy", "tokens.npy", "summary.json")
+        if not all((folder / name).exists() for name in needed):
             folder = o.output / "trained"
             print(f"{o.results} has no run of scripts/demo.sh: training a model for a minute", flush=True)
             run(example, "--training-steps", 600, "--chains", 1, "--draws", 2, "--burn-in", 0, "--components", "l0h0",
@@ -135,8 +144,8 @@ def machine():
     names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     versions = {name: importlib.metadata.version(name) for name in ("devinterp", "torch", "numpy")}
     commit = run("git", "-C", checkout, "describe", "--always", "--dirty").strip()
-    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d"),
-            "susc": commit, **versions, "load_before": os.getloadavg()[0]}  # fmt: skip
+    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(),
+            "date": time.strftime("%Y-%m-%d"), "susc": commit, **versions, "load_before": os.getloadavg()[0]}  # fmt: skip
 
 
 def main():
@@ -160,7 +169,9 @@ def main():
     if "efficiency" in stages:
         report["efficiency"] = measure.efficiency(o, settings, ours, report["whole"], estimates)
     report["machine"]["load_after"] = os.getloadavg()[0]
-    print(f"Load of the machine: {report['machine']['load_before']:.1f} before, {report['machine']['load_after']:.1f} after")
+    before, after = (report["machine"][f"load_{when}"] for when in ("before", "after"))
+    print(f"Load of the machine: {before:.1f} before, {after:.1f} after"
+          + (": other programs ran, so the times are provisional" if before > 1 else ""))  # fmt: skip
     (o.output / "compare.json").write_text(json.dumps(report, indent=1))
     print(f"All numbers: {o.output / 'compare.json'}")
 

@@ -13,6 +13,8 @@ import numpy as np
 from compare import run, settings_file
 
 here = pathlib.Path(__file__).resolve().parent
+# PyTorch's threads spin while they wait, unless told not to: with any other program on the machine that costs tenfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PHASES = {
     "step l0h3": "restricted step, head of layer 0",
     "step l1h3": "restricted step, head of layer 1",
@@ -55,11 +57,12 @@ def phases(o, settings, ours):
     if not difference < 1e-4:
         sys.exit("compare.py: the two models are not the same: nothing is timed")
     table = {"largest_loss_difference": difference, "tokens": losses[0].size, "rows": []}
-    print(f"\n{losses[0].size} tokens; medians of {o.repeats}; cpu: processor seconds, little affected by other programs")
-    print(f"{'':36}threads |  susc ms  tokens/s | devinterp ms tokens/s | ratio  cpu ratio")
-    for threads in (1, 2):
+    print(f"\n{losses[0].size} tokens; medians of {o.repeats}; cpu: processor time, less affected by other programs")
+    print(f"{'':36}threads | susc: ms   cpu ms tokens/s | devinterp: ms   cpu ms tokens/s | ratio  of cpu")
+    for threads in o.threads:
         for phase, label in PHASES.items():
-            able = {n: s for n, s in sides.items() if n == "susc" or phase.split()[1] in ("plain", "full") or "step" in phase}
+            frozen = phase.startswith("evaluation l")
+            able = {name: side for name, side in sides.items() if name == "susc" or not frozen}
             counts = {n: max(2, round(0.4 / s.seconds(phase, threads, 2)[1])) for n, s in able.items()}
             times = {name: [] for name in able}
             for _ in range(o.repeats):
@@ -71,14 +74,13 @@ def phases(o, settings, ours):
             for name in sides:
                 # Without a frozen form the peer does the whole evaluation.
                 wall, cpu = medians.get(name) or table["plain"][threads]
-                line += f" {1e3 * wall:8.2f} {losses[0].size / wall:9.0f} |"
+                line += f" {1e3 * wall:8.2f} {1e3 * cpu:8.2f} {losses[0].size / wall:8.0f} |" + 5 * " " * (name == "susc")
                 row[name] = {"wall": wall, "cpu": cpu, "tokens_per_second": losses[0].size / wall}
             if phase == "evaluation plain":
                 table.setdefault("plain", {})[threads] = medians["devinterp"]
             row["ratio"], row["cpu_ratio"] = (row["devinterp"][k] / row["susc"][k] for k in ("wall", "cpu"))
             table["rows"].append(row)
-            print(f"{line} {row['ratio']:6.1f} {row['cpu_ratio']:6.1f}{'' if 'devinterp' in able else '  (peer: not frozen)'}",
-                  flush=True)  # fmt: skip
+            print(f"{line} {row['ratio']:5.1f} {row['cpu_ratio']:7.1f}{'  (peer: not frozen)' * frozen}", flush=True)
     print("devinterp cannot express a frozen upstream: its plain evaluation stands in those rows.\n")
     for side in sides.values():
         side.close()
@@ -114,7 +116,8 @@ def whole(o, s, example):
         report["susc"].append(measured(command)[0])
         usage, output = measured([sys.executable, here / "peer.py", "whole", file], o.peer_threads)
         report["devinterp"].append(usage | json.loads(output.splitlines()[-1]))
-    report["imports"] = measured([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(here)!r}); import peer"])[0]
+    imports = f"import sys; sys.path.insert(0, {str(here)!r}); import peer"
+    report["imports"] = measured([sys.executable, "-c", imports])[0]
 
     summary = json.loads((results / "summary.json").read_text())
     if summary["probes"] != list(s["probes"]) or summary["components"] != s["components"]:
@@ -125,8 +128,8 @@ def whole(o, s, example):
     median = {side: {k: statistics.median(r[k] for r in runs) for k in ("seconds", "cpu", "megabytes")}
               for side, runs in report.items() if side != "imports"}  # fmt: skip
     report["median"] = median
-    print(f"\nWhole job: {s['chains']} chains of {s['burn_in']} + {s['draws']} steps of {len(s['components'])} heads and of "
-          f"all weights; {s['threads']} threads, devinterp {o.peer_threads}")  # fmt: skip
+    print(f"\nWhole job: {s['chains']} chains of {s['burn_in']} + {s['draws']} steps of {len(s['components'])} heads and "
+          f"of all weights; {s['threads']} threads, devinterp {o.peer_threads}")  # fmt: skip
     for side, m in median.items():
         print(f"  {side:10} {m['seconds']:8.1f} s  {m['cpu']:8.1f} cpu s  {m['megabytes']:7.0f} MB")
     print("  ratio     " + "  ".join(f"{median['devinterp'][k] / median['susc'][k]:8.1f}" for k in median["susc"]))
@@ -150,11 +153,11 @@ def whole(o, s, example):
     print(f"\nAgreement (z: difference in combined errors; our formula on its draws gives its numbers to {formula:.0e})")
     for name in ("response matrix", "per token", "E[phi]"):
         a = report["agreement"][name]
-        print(f"  {name:16} {a['numbers']:6} numbers: largest |z| {a['largest_z']:.2f}, mean z² {a['mean_square_z']:.2f}, "
-              f"|z| > 1.96: {100 * a['beyond_1.96']:.1f} %, > 4: {a['beyond_4']}, slope {a['slope']:.2f}")  # fmt: skip
+        print(f"  {name:16} {a['numbers']:6} numbers: largest |z| {a['largest_z']:.2f}, "
+              f"mean z² {a['mean_square_z']:.2f}, |z| > 1.96: {100 * a['beyond_1.96']:.1f} %, > 4: {a['beyond_4']}, slope {a['slope']:.2f}")  # fmt: skip
     last = report["devinterp"][-1]
-    print(f"  devinterp's own initial loss, of a random minibatch, is {last['initial_loss']:.4f}; that of the evaluation set "
-          f"is {last['center_loss']:.4f}, which is what phi is counted from here")  # fmt: skip
+    print(f"  devinterp's own initial loss, of a random minibatch, is {last['initial_loss']:.4f}; that of the evaluation "
+          f"set is {last['center_loss']:.4f}, which is what phi is counted from here")  # fmt: skip
     return report, {"devinterp": per_probe, "susc": ours["response_matrix"]}
 
 
@@ -163,8 +166,8 @@ def efficiency(o, s, ours, report, estimates):
     step = o.best_step * s["step_size"], o.best_step * s["all_step_size"]
     best = s | {"sampler": "leimkuhler_matthews", "step_size": step[0], "all_step_size": step[1]}
     # The reference for the bias: a step at which it is small.
-    small = s | {"sampler": "leimkuhler_matthews", "step_size": s["step_size"] / 4, "all_step_size": s["all_step_size"] / 4,
-                 "thinning": 4, "burn_in": 4 * s["burn_in"], "seed": 2}  # fmt: skip
+    small = s | {"sampler": "leimkuhler_matthews", "step_size": s["step_size"] / 4,
+                 "all_step_size": s["all_step_size"] / 4, "thinning": 4, "burn_in": 4 * s["burn_in"], "seed": 2}  # fmt: skip
     usage, output = measured([ours, "sample", settings_file(o, "best", best)])
     found, reference = json.loads(output), json.loads(run(ours, "sample", settings_file(o, "reference", small)))
     rows = {
@@ -174,7 +177,7 @@ def efficiency(o, s, ours, report, estimates):
     }
     exact = np.array(reference["value"])
     table = {}
-    print("\nTime to a given error of the response matrix: T = seconds x median squared error, x 1e-8 of mean square")
+    print("\nTime to a given error of the response matrix: T = seconds x median squared error")
     for name, (usage, value, error) in rows.items():
         square = float(np.median(error**2))
         slope = float(np.sum(value * exact) / np.sum(exact**2))
@@ -183,7 +186,7 @@ def efficiency(o, s, ours, report, estimates):
                "cpu_relative_T": usage["cpu"] * square / float(np.mean(value**2))}  # fmt: skip
         table[name] = row
         first = next(iter(table.values()))
-        print(f"  {name:42} {row['seconds']:7.1f} s  error² {square:.2e}  T ratio {first['T'] / row['T']:7.1f}, relative "
-              f"{first['relative_T'] / row['relative_T']:7.1f}, of cpu seconds "
+        print(f"  {name:42} {row['seconds']:7.1f} s  error² {square:.2e}  T ratio {first['T'] / row['T']:7.1f}, "
+              f"relative {first['relative_T'] / row['relative_T']:7.1f}, of cpu seconds "
               f"{first['cpu_relative_T'] / row['cpu_relative_T']:7.1f}; size {slope:.2f} of the reference")  # fmt: skip
     return table

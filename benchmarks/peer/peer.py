@@ -39,7 +39,8 @@ class Transformer(torch.nn.Module):
         for layer in range(self.layers):
             block, short = f"blocks.{layer}.", f"l{layer}_"
             own[short + "norm_w"], own[short + "norm_b"] = p[block + "ln1.w"], p[block + "ln1.b"]
-            own[short + "qkv_w"] = torch.cat([p[f"{block}attn.W_{n}"].transpose(1, 2).reshape(-1, width) for n in "QKV"])
+            rows = [p[f"{block}attn.W_{n}"].transpose(1, 2).reshape(-1, width) for n in "QKV"]
+            own[short + "qkv_w"] = torch.cat(rows)
             own[short + "qkv_b"] = torch.cat([p[f"{block}attn.b_{n}"].flatten() for n in "QKV"])
             own[short + "out_w"] = p[block + "attn.W_O"].reshape(-1, width).T.contiguous()
             own[short + "out_b"] = p[block + "attn.b_O"]
