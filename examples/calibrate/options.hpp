@@ -15,7 +15,7 @@ inline constexpr std::array<char const*, 6> samplers{"sgld",  "rmsprop_sgld",   
 
 struct options {
   std::string model, pretraining, activation;
-  std::string component = "full", sampler = "sgld", all_weights = "scaled";
+  std::string component = "full", sampler = "leimkuhler_matthews", all_weights = "scaled";
   std::filesystem::path output = "calibration";
 
   // To be swept, each sorted. No step sizes: a grid for each localization.

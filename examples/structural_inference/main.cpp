@@ -18,11 +18,11 @@
 #include "data.hpp"
 #include "options.hpp"
 #include "results.hpp"
+#include "sampling.hpp"
 #include "susc/data/ngram.hpp"
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
 #include "susc/report/progress.hpp"
-#include "susc/response/estimate.hpp"
 #include "susc/version.hpp"
 #include "trained_model.hpp"
 
@@ -115,26 +115,6 @@ void print_modes(nlohmann::json const& summary) {
   }
 }
 
-/// Throws on settings that no model could be sampled with.
-susc::sampling_options<> sampling_options(options const& o) {
-  double const localization = o.localization.value_or(o.synthetic() ? 300 : 200);
-  susc::sampling_options<> sampling{.components = o.components,
-                                    .posterior = {.n_beta = o.n_beta, .localization = localization},
-                                    .chains = o.chains,
-                                    .draws = o.draws,
-                                    .burn_in = o.burn_in,
-                                    .thinning = o.thinning,
-                                    .batch_size = o.batch_size,
-                                    .seed = o.seed};
-  susc::check(sampling.posterior);
-  susc::require(localization > 0 || o.step_size, "--localization 0 needs a --step-size");
-  sampling.sampler.step_size = o.step_size.value_or(1 / localization);
-  sampling.sampler.check(sampling.posterior);
-  susc::check(susc::chain_length{o.draws, o.burn_in, o.thinning, o.batch_size});
-  if (o.all_weights == "same") sampling.all_weights = {sampling.posterior, sampling.sampler};
-  return sampling;
-}
-
 /// Moves the results into the output folder, and removes those of an earlier run that this one has none of.
 void commit(susc::staged_directory& results, std::filesystem::path const& output) {
   std::set<std::string> written;
@@ -154,7 +134,8 @@ void run(options const& o) {
   stopwatch const whole;
   // Checked before anything is computed, so that no long run fails at its end.
   susc::staged_directory results_folder(o.output);
-  auto sampling = sampling_options(o);
+  check_sampling(o);
+  auto components = o.components;
   run_results results;
   results.versions = versions();
   auto const timed = [&](std::string name, double tokens, auto&& work) {
@@ -178,12 +159,11 @@ void run(options const& o) {
   susc::check(config);
   susc::require(config.context >= shortest_context, "the model's context is ", config.context, " tokens, at least ",
                 shortest_context, " are needed to score heads on repeated tokens");
-  if (sampling.components.empty()) sampling.components = susc::head_names(config);
+  if (components.empty()) components = susc::head_names(config);
   auto const known = susc::dynamic_transformer(config).components();
-  for (std::string const& name : sampling.components) {
+  for (std::string const& name : components) {
     susc::find_component(known, name);
-    susc::require(std::count(sampling.components.begin(), sampling.components.end(), name) == 1, "component '", name,
-                  "' is given twice");
+    susc::require(std::count(components.begin(), components.end(), name) == 1, "component '", name, "' is given twice");
   }
   if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data)); });
   auto const& model = trained->model;
@@ -204,15 +184,11 @@ void run(options const& o) {
   });
   print_model(results);
 
-  susc::data_distribution const distribution{data.evaluation,
-                                             [&](std::size_t size, susc::random::key key, susc::token_batch& batch) {
-                                               data.training.sample(size, key, batch);
-                                             }};
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
   // A component that is all weights is sampled once, by the chains with all weights free.
-  auto const restricted = std::count_if(
-      sampling.components.begin(), sampling.components.end(),
-      [&](std::string const& name) { return susc::find_component(known, name).size() != model.parameter_count(); });
+  auto const restricted = std::count_if(components.begin(), components.end(), [&](std::string const& name) {
+    return susc::find_component(known, name).size() != model.parameter_count();
+  });
   std::size_t const chains = o.chains * (static_cast<std::size_t>(restricted) + 1);
   std::size_t const steps = o.burn_in + o.draws * o.thinning;
   double const tokens = static_cast<double>(chains * steps * o.batch_size * positions) +
@@ -222,11 +198,8 @@ void run(options const& o) {
   std::fflush(stdout);
   susc::progress shown(std::cout, "Sampling " + std::to_string(chains) + " chains", chains * steps,
                        susc::is_terminal(1), "steps");
-  sampling.progress = [&](std::size_t) { shown.advance(); };
-  timed("sampling", tokens, [&] {
-    results.response =
-        susc::estimate_susceptibilities(model, w, distribution, data.probes, sampling, susc::threads{o.threads});
-  });
+  timed("sampling", tokens,
+        [&] { results.response = sample(o, components, *trained, data, [&](std::size_t) { shown.advance(); }); });
   shown.finish();
   auto const& responses = results.response.components;
   susc::require(
@@ -235,9 +208,10 @@ void run(options const& o) {
 
   results.settings = {{"corpus", o.external() ? o.pretraining : o.corpus},
                       {"model", trained->training},
-                      {"n_beta", sampling.posterior.n_beta},
-                      {"localization", sampling.posterior.localization},
-                      {"step_size", sampling.sampler.step_size},
+                      {"sampler", o.sampler},
+                      {"n_beta", o.n_beta},
+                      {"localization", localization_of(o)},
+                      {"step_size", step_size_of(o)},
                       {"all_weights", o.all_weights},
                       {"chains", o.chains},
                       {"draws", o.draws},

@@ -47,6 +47,8 @@ std::optional<options> parse(int argc, char** argv) {
       ->add_option("--components", o.components,
                    "default: every head; names and unions like l0h3, l1, embed, l0h1+l1h4")
       ->delimiter(',');
+  sampling->add_option("--sampler", o.sampler, "leimkuhler_matthews or sgld")
+      ->check(CLI::IsMember({"leimkuhler_matthews", "sgld"}));
   sampling->add_option("--n-beta", o.n_beta, "effective sample size times inverse temperature");
   sampling->add_option("--localization", o.localization, "gamma (200; synthetic: 300)");
   sampling->add_option("--step-size", o.step_size, "epsilon (1 / localization)");

@@ -26,6 +26,7 @@ struct options {
   std::size_t tokens_per_domain = 1'000'000;
   std::uint64_t training_seed = 1;
 
+  std::string sampler = "leimkuhler_matthews";
   std::optional<double> localization, step_size;
   double n_beta = 30;
   std::size_t chains = 4, draws = 100, burn_in = 20, thinning = 1, batch_size = 8;

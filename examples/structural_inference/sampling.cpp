@@ -1,0 +1,59 @@
+#include "sampling.hpp"
+
+#include <span>
+#include <utility>
+
+#include "susc/response/estimate.hpp"
+#include "susc/sampling/leimkuhler_matthews.hpp"
+
+namespace structural_inference {
+
+namespace {
+
+/// f of the settings with the sampler that the options name.
+template <class F>
+auto with_settings(options const& o, F&& f) {
+  auto const of = [&](auto sampler) {
+    sampler.step_size = step_size_of(o);
+    susc::sampling_options<decltype(sampler)> settings{
+        .posterior = {.n_beta = o.n_beta, .localization = localization_of(o)},
+        .sampler = sampler,
+        .chains = o.chains,
+        .draws = o.draws,
+        .burn_in = o.burn_in,
+        .thinning = o.thinning,
+        .batch_size = o.batch_size,
+        .seed = o.seed};
+    if (o.all_weights == "same") settings.all_weights = {settings.posterior, sampler};
+    return f(std::move(settings));
+  };
+  return o.sampler == "sgld" ? of(susc::sgld{}) : of(susc::leimkuhler_matthews{});
+}
+
+}  // namespace
+
+void check_sampling(options const& o) {
+  susc::require(localization_of(o) != 0 || o.step_size, "--localization 0 needs a --step-size");
+  susc::check(susc::chain_length{o.draws, o.burn_in, o.thinning, o.batch_size});
+  with_settings(o, [](auto const& settings) {
+    susc::check(settings.posterior);
+    settings.sampler.check(settings.posterior);
+  });
+}
+
+susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
+                                   trained_model const& trained, prepared_data const& data,
+                                   std::function<void(std::size_t parameters)> progress) {
+  susc::data_distribution const distribution{data.evaluation,
+                                             [&](std::size_t size, susc::random::key key, susc::token_batch& batch) {
+                                               data.training.sample(size, key, batch);
+                                             }};
+  return with_settings(o, [&](auto settings) {
+    settings.components = components;
+    settings.progress = std::move(progress);
+    return susc::estimate_susceptibilities(trained.model, std::span<float const>(trained.w), distribution, data.probes,
+                                           settings, susc::threads{o.threads});
+  });
+}
+
+}  // namespace structural_inference

@@ -1,0 +1,29 @@
+#pragma once
+// The chains of a run, with the sampler that its options name.
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "data.hpp"
+#include "options.hpp"
+#include "susc/response/result.hpp"
+#include "trained_model.hpp"
+
+namespace structural_inference {
+
+inline double localization_of(options const& o) {
+  return o.localization.value_or(o.synthetic() ? 300 : 200);
+}
+inline double step_size_of(options const& o) {
+  return o.step_size.value_or(1 / localization_of(o));
+}
+
+/// Throws on settings that no model could be sampled with.
+void check_sampling(options const& o);
+
+susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
+                                   trained_model const& trained, prepared_data const& data,
+                                   std::function<void(std::size_t parameters)> progress);
+
+}  // namespace structural_inference
