@@ -103,7 +103,7 @@ def measured(command, threads=2):
 
 def whole(o, s, example):
     results = o.output / "results"
-    options = {"model": s["model"], "pretraining": s["pretraining"], "n-beta": s["n_beta"], "draws": s["draws"],
+    options = {"sampler": "sgld", "model": s["model"], "pretraining": s["pretraining"], "n-beta": s["n_beta"], "draws": s["draws"],
                "localization": s["localization"], "step-size": s["step_size"], "chains": s["chains"],
                "burn-in": s["burn_in"], "batch-size": s["batch_size"], "evaluation-tokens": s["evaluation_tokens"],
                "threads": s["threads"], "output": results}  # fmt: skip
