@@ -103,10 +103,10 @@ def measured(command, threads=2):
 
 def whole(o, s, example):
     results = o.output / "results"
-    options = {"sampler": "sgld", "model": s["model"], "pretraining": s["pretraining"], "n-beta": s["n_beta"], "draws": s["draws"],
-               "localization": s["localization"], "step-size": s["step_size"], "chains": s["chains"],
-               "burn-in": s["burn_in"], "batch-size": s["batch_size"], "evaluation-tokens": s["evaluation_tokens"],
-               "threads": s["threads"], "output": results}  # fmt: skip
+    options = {"sampler": "sgld", "model": s["model"], "pretraining": s["pretraining"], "n-beta": s["n_beta"],
+               "draws": s["draws"], "localization": s["localization"], "step-size": s["step_size"],
+               "chains": s["chains"], "burn-in": s["burn_in"], "batch-size": s["batch_size"],
+               "evaluation-tokens": s["evaluation_tokens"], "threads": s["threads"], "output": results}  # fmt: skip
     command = [example, *(str(x) for name, value in options.items() for x in (f"--{name}", value))]
     command += [x for name, file in s["probes"].items() for x in ("--probe", f"{name}={file}")]
     draws = o.output / "devinterp.npz"
