@@ -66,7 +66,9 @@ TEST_CASE("recommendation: each rule is enough to refuse a setting") {
 
 TEST_CASE("recommendation: the LLC may differ by 5 % and two combined errors, and no more") {
   // Errors .1 and .1: the tolerance at 5 is .25 + .2 sqrt 2 = .533.
-  for (auto const& [llc, keeps] : {std::pair{5.53, true}, {5.54, false}, {4.47, true}, {4.46, false}}) {
+  for (auto const& both : {std::pair{5.53, true}, {5.54, false}, {4.47, true}, {4.46, false}}) {
+    double const llc = both.first;  // clang 14 captures no structured binding
+    bool const keeps = both.second;
     CAPTURE(llc);
     auto const r = calibrate::recommend({row(.001, 10), row(.002, 20, llc)});
     CHECK(r.broken[1].empty() == keeps);
