@@ -1,5 +1,5 @@
 // A sampler's step gives back the state that it takes.
-// expect: a Sampler needs `state step(state, std::span<T const> gradient, susc::posterior<T> const&, susc::random::key) const`
+// expect: a Sampler needs `state step(state, std::span<T const> gradient, susc::posterior<T> const&,
 #include <span>
 #include <vector>
 
@@ -11,9 +11,7 @@ struct gradient_descent {
   };
   double step_size = .1;
   void check(susc::posterior_settings const&) const {}
-  state init(std::span<double const> w0) const {
-    return {{w0.begin(), w0.end()}};
-  }
+  state init(std::span<double const> w0) const { return {{w0.begin(), w0.end()}}; }
 #ifdef SUSC_FAIL
   void step(state, std::span<double const>, susc::posterior<double> const&, susc::random::key) const {}
 #else

@@ -1,7 +1,7 @@
 // A visitor takes in other chains.
-// expect: a Visitor needs `void start(susc::draw<M> const& center, susc::draw_counts)`, `void add(susc::draw<M> const&)` and `void merge(visitor const&)`
-#include "susc/models/monomial.hpp"
+// expect: a Visitor needs `void start(susc::draw<M> const& center, susc::draw_counts)`
 #include "susc/sampling/visitor.hpp"
+#include "susc/models/monomial.hpp"
 
 using model = susc::monomial<double>;
 

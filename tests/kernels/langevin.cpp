@@ -51,7 +51,8 @@ TEST_CASE("a million normals<float>: error against the reference, and moments wi
   for (std::size_t i = 0; i != n; ++i) {
     double const v = double(x[i]);
     if (i % 4 == 0)
-      error.add(v, double(susc::random::normal<float>(key{17}, 3, i)), kernels::langevin_error * shapes::epsilon<float>);
+      error.add(v, double(susc::random::normal<float>(key{17}, 3, i)),
+                kernels::langevin_error * shapes::epsilon<float>);
     for (int power = 1; power <= 4; ++power) moment[power] += std::pow(v, power) / double(n);
     if (i != 0) neighbours += v * double(x[i - 1]) / double(n);
     if (i >= 16) pairs += v * double(x[i - 16]) / double(n);  // 16 apart: cosine and sine of one pair

@@ -91,9 +91,9 @@ concept FreezableModel = requires(M const& m, std::span<typename M::scalar const
 /// The same for gradients: `freeze` into memory that is used again, and the component's gradient from what was frozen.
 /// Chains that see the same minibatch share what is upstream of their component.
 template <class M>
-concept FreezableGradientModel = FreezableModel<M> && requires(
-    M const& m, std::span<typename M::scalar const> w, typename M::batch const& batch, component const& c,
-    typename M::frozen& to, typename M::frozen const& frozen, std::span<typename M::scalar> gradient) {
+concept FreezableGradientModel = FreezableModel<M> &&
+    requires(M const& m, std::span<typename M::scalar const> w, typename M::batch const& batch, component const& c,
+             typename M::frozen& to, typename M::frozen const& frozen, std::span<typename M::scalar> gradient) {
   m.freeze(w, c, batch, to);
   { m.loss_and_gradient(w, frozen, c, gradient) } -> std::same_as<typename M::scalar>;
 };
