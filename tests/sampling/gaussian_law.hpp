@@ -413,4 +413,24 @@ void check(Subject const& subject, problem const& p, std::uint64_t seed, std::st
                 exact.autocorrelation_error[0] / root, exact.autocorrelation[0]);
 }
 
+/// A chain resumed from a copy of its state has the same bits; one that `forget(state)` robbed of memory has not.
+template <class Sampler, class Forget>
+void check_resumed(Sampler const& sampler, Forget forget) {
+  std::vector<float> const center(100, .5f);
+  susc::posterior<float> const target{{.n_beta = 3, .localization = 1}, center};
+  auto const start = sampler.init(std::span<float const>(center));
+  auto const advance = [&](auto s, int steps) {
+    while (steps-- > 0) {
+      auto const gradient = s.w;
+      s = sampler.step(std::move(s), std::span<float const>(gradient), target, {9});
+    }
+    return s;
+  };
+  auto const middle = advance(start, 10);
+  CHECK(advance(start, 25) == advance(middle, 15));
+  auto forgetful = middle;
+  forget(forgetful);
+  CHECK(!(advance(forgetful, 15) == advance(middle, 15)));
+}
+
 }  // namespace gaussian_law

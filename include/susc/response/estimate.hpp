@@ -1,9 +1,7 @@
 #pragma once
 /// Runs the chains of every component and collects moments and traces in one pass: the library's main entry.
-#include <algorithm>
 #include <cstddef>
-#include <functional>
-#include <string>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
