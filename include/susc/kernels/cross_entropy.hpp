@@ -19,7 +19,7 @@
 
 namespace susc::kernels {
 
-inline constexpr std::size_t cross_entropy_block = 128;  ///< tokens a block: 128 x 1024 floats stay in the L2 cache
+inline constexpr std::size_t cross_entropy_block = 64;  ///< tokens a block: 64 x 1024 floats stay in the L2 cache
 inline constexpr double cross_entropy_error = 8;
 
 namespace detail {
@@ -82,9 +82,11 @@ template <class T>
 void cross_entropy(T* loss, matrix<T const> x, matrix<T const> w, T const* bias, std::int32_t const* target,
                    T* scratch) {
   std::size_t const stride = detail::logit_stride(w.columns);
+  static thread_local packed_matrix<T> packed;
+  packed.pack(w);
   for (std::size_t begin = 0; begin < x.rows; begin += cross_entropy_block) {
     std::size_t const count = std::min(cross_entropy_block, x.rows - begin);
-    multiply<T>({scratch, count, w.columns, stride}, {x.data + begin * x.stride, count, x.columns, x.stride}, w);
+    multiply<T>({scratch, count, w.columns, stride}, {x.data + begin * x.stride, count, x.columns, x.stride}, packed);
     for (std::size_t t = 0; t != count; ++t)
       loss[begin + t] =
           detail::token_loss(scratch + t * stride, bias, w.columns, static_cast<std::size_t>(target[begin + t])).first;
@@ -97,11 +99,14 @@ template <class T>
 void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T const> x, matrix<T const> w,
                             T const* bias, std::int32_t const* target, T* scratch) {
   std::size_t const stride = detail::logit_stride(w.columns);
+  static thread_local packed_matrix<T> packed, transposed;
+  packed.pack(w);
+  transposed.pack_transposed(w);
   for (std::size_t begin = 0; begin < x.rows; begin += cross_entropy_block) {
     std::size_t const count = std::min(cross_entropy_block, x.rows - begin);
     matrix<T const> const block{x.data + begin * x.stride, count, x.columns, x.stride};
     matrix<T> const logits{scratch, count, w.columns, stride};
-    multiply<T>(logits, block, w);
+    multiply<T>(logits, block, packed);
     for (std::size_t t = 0; t != count; ++t) {
       T* const row = scratch + t * stride;
       std::size_t const correct = static_cast<std::size_t>(target[begin + t]);
@@ -113,7 +118,7 @@ void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T 
       if (dbias != nullptr)
         for (std::size_t v = 0; v != w.columns; ++v) dbias[v] += row[v];
     }
-    multiply_transposed<T>({dx + begin * x.columns, count, x.columns}, logits, w);
+    multiply<T>({dx + begin * x.columns, count, x.columns}, logits, transposed);
     if (dw != nullptr) transposed_multiply<T>({dw, w.rows, w.columns}, block, logits, output::add);
   }
 }

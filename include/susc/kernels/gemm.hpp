@@ -122,9 +122,14 @@ void tile_of(std::size_t rows, std::index_sequence<Rows...>, T* c, std::size_t l
           (tile<sizeof...(Rows) - Rows>(c, ldc, a, panel, depth, count, add), true)) ||
          ...);
 }
-/// C (m, n) (+)= A (m, k) B (k, n).
+/// Where the panels of columns [jc, jc + columns) and rows [pc, pc + depth) of B lie, all of B being packed.
+inline std::size_t panels_before(std::size_t k, std::size_t jc, std::size_t columns, std::size_t pc, std::size_t wide) {
+  return jc * k + pc * ((columns + wide - 1) / wide * wide);
+}
+
+/// C (m, n) (+)= A (m, k) B (k, n). Packs the blocks of B as it goes, or finds all of them at `packed` (see pack_all).
 template <class T>
-void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, bool add) {
+void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, bool add, T const* packed = nullptr) {
   constexpr std::size_t rows = tile_rows<T>, wide = tile_columns<T>;
   std::size_t const m = to.rows, n = to.columns, ldc = to.stride;
   T* const c = to.data;
@@ -137,22 +142,40 @@ void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, boo
     std::size_t const columns = std::min(column_block, n - jc);
     for (std::size_t pc = 0; pc < k; pc += depth_block) {
       std::size_t const depth = std::min(depth_block, k - pc);
-      pack<T>(panels.data(), {b.data + pc * b.row_stride + jc * b.column_stride, b.row_stride, b.column_stride}, depth,
-              columns);
+      T const* block_of_b = panels.data();
+      if (packed != nullptr)
+        block_of_b = packed + panels_before(k, jc, columns, pc, wide);
+      else
+        pack<T>(panels.data(), {b.data + pc * b.row_stride + jc * b.column_stride, b.row_stride, b.column_stride},
+                depth, columns);
       for (std::size_t ic = 0; ic < m; ic += row_block) {
         std::size_t const height = std::min(row_block, m - ic);
         strided<T> block{a.data + ic * a.row_stride + pc * a.column_stride, a.row_stride, a.column_stride};
         // A row-major A is read in place: its panels are contiguous enough.
-        bool const packed = a.column_stride != 1;
-        if (packed) pack_rows<T>(row_panels.data(), block, height, depth);
+        bool const packed_rows = a.column_stride != 1;
+        if (packed_rows) pack_rows<T>(row_panels.data(), block, height, depth);
         for (std::size_t j = 0; j < columns; j += wide)
           for (std::size_t i = 0; i < height; i += rows)
             tile_of<T>(std::min(rows, height - i), std::make_index_sequence<rows>{}, c + (ic + i) * ldc + jc + j, ldc,
-                       packed ? strided<T>{row_panels.data() + i * depth, 1, rows}
-                              : strided<T>{block.data + i * block.row_stride, block.row_stride, 1},
-                       panels.data() + j * depth, depth, std::min(wide, columns - j), add || pc != 0);
+                       packed_rows ? strided<T>{row_panels.data() + i * depth, 1, rows}
+                                   : strided<T>{block.data + i * block.row_stride, block.row_stride, 1},
+                       block_of_b + j * depth, depth, std::min(wide, columns - j), add || pc != 0);
       }
     }
+  }
+}
+
+/// All blocks of B (k, n), one after the other, for many products with the same B.
+template <class T>
+void pack_all(aligned_vector<T>& to, strided<T> b, std::size_t k, std::size_t n) {
+  constexpr std::size_t wide = tile_columns<T>;
+  if (std::size_t const size = k * ((n + wide - 1) / wide * wide); to.size() < size) to.resize(size);
+  for (std::size_t jc = 0; jc < n; jc += column_block) {
+    std::size_t const columns = std::min(column_block, n - jc);
+    for (std::size_t pc = 0; pc < k; pc += depth_block)
+      pack<T>(to.data() + panels_before(k, jc, columns, pc, wide),
+              {b.data + pc * b.row_stride + jc * b.column_stride, b.row_stride, b.column_stride},
+              std::min(depth_block, k - pc), columns);
   }
 }
 }  // namespace detail
@@ -172,6 +195,34 @@ void multiply_transposed(matrix<T> c, matrix<T const> a, matrix<T const> b, outp
 template <class T>
 void transposed_multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite) {
   detail::packed_product<T>(c, {a.data, 1, a.stride}, {b.data, b.stride, 1}, a.rows, mode == output::add);
+}
+
+/// B, or its transpose, packed once for many products, which then have the bits of those with B itself.
+template <class T>
+class packed_matrix {
+ public:
+  /// Packs B (k, n). Memory is used again.
+  void pack(matrix<T const> b) { take({b.data, b.stride, 1}, b.rows, b.columns); }
+  /// Packs Bᵀ of B (n, k).
+  void pack_transposed(matrix<T const> b) { take({b.data, 1, b.stride}, b.columns, b.rows); }
+  std::size_t rows() const { return rows_; }
+  std::size_t columns() const { return columns_; }
+  T const* data() const { return panels_.data(); }
+
+ private:
+  void take(detail::strided<T> b, std::size_t k, std::size_t n) {
+    rows_ = k;
+    columns_ = n;
+    detail::pack_all<T>(panels_, b, k, n);
+  }
+  aligned_vector<T> panels_;
+  std::size_t rows_ = 0, columns_ = 0;
+};
+
+/// C (m, n) (+)= A (m, k) B (k, n).
+template <class T>
+void multiply(matrix<T> c, matrix<T const> a, packed_matrix<T> const& b, output mode = output::overwrite) {
+  detail::packed_product<T>(c, {a.data, a.stride, 1}, {}, b.rows(), mode == output::add, b.data());
 }
 
 }  // namespace susc::kernels
