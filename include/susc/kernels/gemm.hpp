@@ -209,6 +209,19 @@ class packed_matrix {
   std::size_t columns() const { return columns_; }
   T const* data() const { return panels_.data(); }
 
+  /// Copies row p of B to `to` (columns(),).
+  void copy_row(std::size_t p, T* to) const {
+    constexpr std::size_t wide = detail::tile_columns<T>;
+    std::size_t const pc = p / detail::depth_block * detail::depth_block,
+                      depth = std::min(detail::depth_block, rows_ - pc);
+    for (std::size_t jc = 0; jc < columns_; jc += detail::column_block) {
+      std::size_t const columns = std::min(detail::column_block, columns_ - jc);
+      T const* const block = panels_.data() + detail::panels_before(rows_, jc, columns, pc, wide);
+      for (std::size_t j = 0; j < columns; j += wide)
+        std::copy_n(block + j * depth + (p - pc) * wide, std::min(wide, columns - j), to + jc + j);
+    }
+  }
+
  private:
   void take(detail::strided<T> b, std::size_t k, std::size_t n) {
     rows_ = k;
