@@ -28,9 +28,8 @@ template <class T>
 void compare(errors& found, problem const& of, susc::random::stream& draw) {
   auto const [tokens, width, vocabulary, offset, has_bias, size, masked] = of;
   guarded<T> x(tokens, width, width + 2, offset), w(width * vocabulary, offset + 1), bias(vocabulary, offset + 2),
-      scratch(kernels::cross_entropy_scratch(vocabulary), offset + 3), loss(tokens, offset),
-      losses_alone(tokens, offset + 1), dx(tokens * width, offset + 2), dw(width * vocabulary, offset + 3),
-      dbias(vocabulary, offset);
+      loss(tokens, offset), losses_alone(tokens, offset + 1), dx(tokens * width, offset + 2),
+      dw(width * vocabulary, offset + 3), dbias(vocabulary, offset);
   x.fill(draw), w.fill(draw, size), bias.fill(draw), dw.fill(draw), dbias.fill(draw);
   if (masked != 0)
     for (std::size_t v = 0; v < vocabulary; v += 3) bias[v] = static_cast<T>(masked);
@@ -38,18 +37,19 @@ void compare(errors& found, problem const& of, susc::random::stream& draw) {
   for (auto& t : target) t = static_cast<std::int32_t>(draw.below(vocabulary));
   T const* const bias_or_none = has_bias ? bias.data() : nullptr;
   T const weight = T(0.25);
+  kernels::cross_entropy_scratch<T> scratch;
   auto dw_exact = dw.values(), dbias_exact = dbias.values();
   std::vector<double> dw_size, dbias_size;
   for (double const value : dw_exact) dw_size.push_back(std::abs(value));
   for (double const value : dbias_exact) dbias_size.push_back(std::abs(value));
 
   kernels::matrix<T const> const mx{x.data(), tokens, width, x.stride()}, mw{w.data(), width, vocabulary};
-  kernels::cross_entropy<T>(losses_alone.data(), mx, mw, bias_or_none, target.data(), scratch.data());
+  kernels::cross_entropy<T>(losses_alone.data(), mx, mw, bias_or_none, target.data(), scratch);
   kernels::cross_entropy_gradient<T>(loss.data(), dx.data(), dw.data(), has_bias ? dbias.data() : nullptr, weight, mx,
-                                     mw, bias_or_none, target.data(), scratch.data());
+                                     mw, bias_or_none, target.data(), scratch);
   guarded<T> loss_only(tokens), dx_only(tokens * width);
   kernels::cross_entropy_gradient<T>(loss_only.data(), dx_only.data(), nullptr, nullptr, weight, mx, mw, bias_or_none,
-                                     target.data(), scratch.data());
+                                     target.data(), scratch);
 
   double const unit = kernels::cross_entropy_error * shapes::epsilon<T>,
                product = double(width) * x.largest() * w.largest();
@@ -134,15 +134,16 @@ TEST_CASE("cross-entropy's gradient by central differences") {
   constexpr std::size_t tokens = 4, width = 3, vocabulary = 6;
   susc::random::stream draw{{14}};
   guarded<double> x(tokens * width), w(width * vocabulary), bias(vocabulary), loss(tokens), dx(tokens * width),
-      dw(width * vocabulary), dbias(vocabulary), scratch(kernels::cross_entropy_scratch(vocabulary));
+      dw(width * vocabulary), dbias(vocabulary);
+  kernels::cross_entropy_scratch<double> scratch;
   x.fill(draw), w.fill(draw), bias.fill(draw), dw.fill_constant(0), dbias.fill_constant(0);
   std::int32_t const target[tokens]{5, 0, 2, 2};
   double const weight = 0.7;
   kernels::matrix<double const> const mx{x.data(), tokens, width}, mw{w.data(), width, vocabulary};
   kernels::cross_entropy_gradient<double>(loss.data(), dx.data(), dw.data(), dbias.data(), weight, mx, mw, bias.data(),
-                                          target, scratch.data());
+                                          target, scratch);
   auto const f = [&] {
-    kernels::cross_entropy<double>(loss.data(), mx, mw, bias.data(), target, scratch.data());
+    kernels::cross_entropy<double>(loss.data(), mx, mw, bias.data(), target, scratch);
     return weight * (loss[0] + loss[1] + loss[2] + loss[3]);
   };
   auto const check_slopes = [&](guarded<double>& at, guarded<double>& slopes) {

@@ -54,9 +54,9 @@ class mlp {
   void losses(std::span<T const> w, batch const& b, std::span<T> losses) const {
     activations const h = forward(w, b);
     std::size_t const last = layers() - 1;
-    std::vector<T> scratch(kernels::cross_entropy_scratch(widths_.back()));
+    kernels::cross_entropy_scratch<T> scratch;
     kernels::cross_entropy(losses.data(), entering(last, b, h), matrix_of(last, w), bias_of(last, w), targets(b).data(),
-                           scratch.data());
+                           scratch);
   }
 
   /// w, gradient (parameter_count,). Throws susc::error on an empty batch, which has no mean.
@@ -65,11 +65,12 @@ class mlp {
     activations const h = forward(w, b);
     std::size_t const count = b.labels.size(), last = layers() - 1;
     std::fill(gradient.begin(), gradient.end(), T(0));
-    std::vector<T> losses(count), scratch(kernels::cross_entropy_scratch(widths_.back())), d(count * widths_[last]);
+    std::vector<T> losses(count), d(count * widths_[last]);
+    kernels::cross_entropy_scratch<T> scratch;
     kernels::cross_entropy_gradient(losses.data(), d.data(), gradient.data() + begins_[last],
                                     gradient.data() + begins_[last + 1] - widths_.back(), 1 / static_cast<T>(count),
                                     entering(last, b, h), matrix_of(last, w), bias_of(last, w), targets(b).data(),
-                                    scratch.data());
+                                    scratch);
     for (std::size_t l = last; l-- != 0;) {
       std::size_t const width = widths_[l + 1];
       T* const d_bias = gradient.data() + begins_[l + 1] - width;

@@ -14,6 +14,7 @@
 #include "susc/core/pool.hpp"
 #include "susc/data/token_batch.hpp"
 #include "susc/models/transformer_pass.hpp"
+#include "susc/models/transformer_readout.hpp"
 
 namespace susc {
 
@@ -35,13 +36,18 @@ class basic_transformer {
 
   /// A batch with all that does not depend on one component computed: `residual` is the residual stream that enters the
   /// start (with stage::heads: the layer's output without the component's heads), `normal` the normalised input of
-  /// those heads.
+  /// those heads. Heads with a low-rank readout keep their frozen logits too, where these fit.
   struct frozen {
     token_batch tokens;
     component moving;
     transformer_start start;
-    aligned_vector<T> residual, normal;  // (tokens, width)
+    bool reads_out = false;                  ///< the component has a low-rank readout
+    bool low_rank = false;                   ///< and the logits fit
+    aligned_vector<T> residual, normal;      // (tokens, width)
+    aligned_vector<T> logits, readout_bias;  // (tokens, vocabulary), (vocabulary); with low_rank
   };
+  /// Largest size of the logits that one frozen batch keeps, in bytes; batches of more tokens do without.
+  static constexpr std::size_t frozen_logits_limit = std::size_t{256} << 20;
 
   explicit basic_transformer(Config config = {}) : config_(config) {
     check(this->config());
@@ -57,7 +63,7 @@ class basic_transformer {
 
   /// losses (sequences * (length - 1),) in nats.
   void losses(weights w, token_batch const& b, std::span<T> losses) const {
-    for_each_chunk(w, b, false, [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, b, false, everywhere, [&](transformer_pass<T> const& pass, std::size_t first) {
       pass.embed(b.sequence(first).data());
       pass.layers_from(0);
       pass.losses(losses.data() + first * pass.positions);
@@ -65,14 +71,14 @@ class basic_transformer {
   }
 
   T loss_and_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
-    return gradient_of(w, b, everything_, gradient, from_tokens(b));
+    return gradient_of(w, b, everything_, gradient, transformer_start{}, from_tokens(b));
   }
 
   /// gradient (c.size(),). Computes no gradient but the component's and goes back no further than its lowest layer.
   T loss_and_gradient(weights w, token_batch const& b, component const& c, std::span<T> gradient) const {
     return gradients_.borrow([&](aligned_vector<T>& whole) {
       whole.resize(parameter_count());
-      T const loss = gradient_of(w, b, c, whole, from_tokens(b));
+      T const loss = gradient_of(w, b, c, whole, transformer_start{}, from_tokens(b));
       c.gather(std::span<T const>(whole), gradient);
       return loss;
     });
@@ -90,15 +96,23 @@ class basic_transformer {
     to.tokens.sequences = b.sequences;
     to.tokens.length = b.length;
     if (to.moving != c) {
+      transformer_plan const plan(layout(), c);
       to.moving = c;
-      to.start = transformer_start::of({layout(), c});
+      to.start = transformer_start::of(plan);
+      to.reads_out = has_low_rank_readout(layout(), plan, to.start);
     }
     transformer_start const& start = to.start;
     if (start.at == stage::tokens) return;
-    std::size_t const width = config().width;
+    std::size_t const width = config().width, vocabulary = config().vocabulary;
     to.residual.resize(b.example_count() * width);
     if (start.at == stage::heads) to.normal.resize(b.example_count() * width);
-    for_each_chunk(w, b, false, [&](transformer_pass<T> const& pass, std::size_t first) {
+    to.low_rank = to.reads_out && b.example_count() * vocabulary * sizeof(T) <= frozen_logits_limit;
+    if (to.low_rank) {
+      to.logits.resize(b.example_count() * vocabulary);
+      to.readout_bias.resize(vocabulary);
+    }
+    auto const upstream = [&](std::size_t l, std::size_t h) { return !start.moves(l, h); };
+    for_each_chunk(w, b, false, upstream, [&](transformer_pass<T> const& pass, std::size_t first) {
       std::size_t const offset = first * pass.positions * width, count = pass.n() * width;
       pass.embed(b.sequence(first).data());
       for (std::size_t l = 0; l != start.layer; ++l) {
@@ -122,15 +136,21 @@ class basic_transformer {
         });
       }
       std::copy_n(stream, count, to.residual.data() + offset);
+      if (!to.low_rank) return;
+      transformer_readout<T> const readout{pass, start.heads};
+      readout.freeze(stream, to.logits.data() + first * pass.positions * vocabulary);
+      if (first == 0) readout.freeze_bias(to.readout_bias.data());
     });
   }
 
   /// Losses at a w that differs from the frozen one in the frozen component only.
   void losses(weights w, frozen const& f, std::span<T> losses) const {
     if (f.start.at == transformer_start::stage::tokens) return this->losses(w, f.tokens, losses);
-    for_each_chunk(w, f.tokens, false, [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, f.tokens, false, downstream(f.start), [&](transformer_pass<T> const& pass, std::size_t first) {
+      T* const to = losses.data() + first * pass.positions;
+      if (f.low_rank) return read_out(pass, f, first, to, T(0));
       resume(pass, f, first);
-      pass.losses(losses.data() + first * pass.positions);
+      pass.losses(to);
     });
   }
 
@@ -139,8 +159,10 @@ class basic_transformer {
     if (f.start.at == transformer_start::stage::tokens) return loss_and_gradient(w, f.tokens, c, gradient);
     return gradients_.borrow([&](aligned_vector<T>& whole) {
       whole.resize(parameter_count());
-      T const loss = gradient_of(w, f.tokens, c, whole,
-                                 [&](transformer_pass<T> const& pass, std::size_t first) { resume(pass, f, first); });
+      T const loss =
+          f.low_rank ? low_rank_gradient_of(w, f, whole)
+                     : gradient_of(w, f.tokens, c, whole, f.start,
+                                   [&](transformer_pass<T> const& pass, std::size_t first) { resume(pass, f, first); });
       c.gather(std::span<T const>(whole), gradient);
       return loss;
     });
@@ -151,7 +173,7 @@ class basic_transformer {
   template <class F>
   void for_each_attention_pattern(weights w, token_batch const& b, F f) const {
     std::vector<T> pattern;
-    for_each_chunk(w, b, true, [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, b, true, everywhere, [&](transformer_pass<T> const& pass, std::size_t first) {
       pass.embed(b.sequence(first).data());
       pass.layers_from(0);
       std::size_t const t = pass.positions, k = pass.k(), columns = 3 * config().heads * k;
@@ -186,13 +208,20 @@ class basic_transformer {
               " at sequence ", i / b.length, ", position ", i % b.length, ": the vocabulary has ", config().vocabulary);
   }
 
-  template <class F>
-  void for_each_chunk(weights w, token_batch const& b, bool keep, F f) const {
+  /// Which heads a pass needs the weights of.
+  static constexpr auto everywhere = [](std::size_t, std::size_t) { return true; };
+  static auto downstream(transformer_start const& start) {
+    return [&start](std::size_t l, std::size_t h) { return start.moves(l, h); };
+  }
+
+  template <class Uses, class F>
+  void for_each_chunk(weights w, token_batch const& b, bool keep, Uses uses, F f) const {
     check_batch(b);
     workspaces_.borrow([&](transformer_workspace<T>& space) {
       std::size_t const positions = b.length - 1;
       std::size_t const most = std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / positions));
-      space.prepare(layout(), w, most * positions, keep);
+      space.pack(layout(), w, uses);
+      space.reserve(layout(), most * positions, keep);
       for (std::size_t first = 0; first < b.sequences; first += most) {
         transformer_pass<T> const pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep};
         for (std::size_t s = 0; s != pass.sequences; ++s)
@@ -235,6 +264,36 @@ class basic_transformer {
     pass.layers_from(l + 1);
   }
 
+  /// Losses of a chunk from its frozen logits, and where `weight` is not 0 their gradient (see transformer_readout).
+  void read_out(transformer_pass<T> const& pass, frozen const& f, std::size_t first, T* losses, T weight) const {
+    std::size_t const begin = first * pass.positions, offset = begin * config().width;
+    transformer_readout<T> const readout{pass, f.start.heads};
+    if (first == 0) readout.map_heads();
+    readout.losses(f.normal.data() + offset, f.residual.data() + offset, f.logits.data() + begin * config().vocabulary,
+                   f.readout_bias.data(), losses, weight);
+  }
+
+  /// The gradient of the frozen heads, in `whole`.
+  T low_rank_gradient_of(weights w, frozen const& f, std::span<T> whole) const {
+    T const weight = 1 / static_cast<T>(f.tokens.example_count());
+    double sum = 0;
+    for_each_chunk(w, f.tokens, true, downstream(f.start), [&](transformer_pass<T> const& pass, std::size_t first) {
+      auto& space = pass.space;
+      transformer_plan const& plan = space.plan_of(layout(), f.moving);
+      transformer_readout<T> const readout{pass, f.start.heads};
+      if (first == 0) {
+        clear(plan, whole, space);
+        readout.clear();
+      }
+      read_out(pass, f, first, space.losses.data(), weight);
+      for (std::size_t t = 0; t != pass.n(); ++t) sum += static_cast<double>(space.losses[t]);
+      if (first + pass.sequences != f.tokens.sequences) return;
+      readout.finish();
+      unpack(plan, whole, space);
+    });
+    return static_cast<T>(sum / static_cast<double>(f.tokens.example_count()));
+  }
+
   /// The forward pass from the tokens of b, a chunk at a time.
   auto from_tokens(token_batch const& b) const {
     return [&b](transformer_pass<T> const& pass, std::size_t first) {
@@ -245,10 +304,11 @@ class basic_transformer {
 
   /// The gradient of the parts that c touches, in `whole` (parameter_count,); the rest of it is left undefined.
   template <class Forward>
-  T gradient_of(weights w, token_batch const& b, component const& c, std::span<T> whole, Forward forward) const {
+  T gradient_of(weights w, token_batch const& b, component const& c, std::span<T> whole, transformer_start const& start,
+                Forward forward) const {
     T const weight = 1 / static_cast<T>(b.example_count());
     double sum = 0;
-    for_each_chunk(w, b, true, [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, b, true, downstream(start), [&](transformer_pass<T> const& pass, std::size_t first) {
       auto& space = pass.space;
       transformer_plan const& plan = space.plan_of(layout(), c);
       if (first == 0) clear(plan, whole, space);

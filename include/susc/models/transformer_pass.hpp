@@ -149,7 +149,7 @@ struct transformer_pass {
   void losses(T* to) const {
     normalise_final();
     kernels::cross_entropy<T>(to, constant{space.final_normal.data(), n(), c().width}, unembedding(),
-                              bias_after(layout.unembedding_bias().begin), space.targets.data(), space.logits.data());
+                              bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
   }
 
   /// Per-token losses (n,), and `weight` times the gradient of their sum added to `gradient` and to space.gradients for
@@ -163,7 +163,7 @@ struct transformer_pass {
     kernels::cross_entropy_gradient<T>(
         losses, space.d_normal.data(), dw, plan.unembedding_bias ? g + layout.unembedding_bias().begin : nullptr,
         weight, constant{space.final_normal.data(), n(), width}, unembedding(),
-        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.logits.data());
+        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
     if (!plan.final_norm && !plan.before(c().layers)) return;
     std::fill_n(space.d_stream.begin(), n() * width, T(0));
     std::size_t const norm = layout.final_norm().begin;
@@ -254,11 +254,22 @@ struct transformer_pass {
   /// From d_stream to d_qkv of heads [first, first + count); their weight gradients into space.gradients if asked.
   void heads_backward(std::size_t l, std::size_t first, std::size_t count, bool weights) const {
     auto& a = activations(l);
-    auto& packed = space.weights[l];
     std::size_t const width = c().width, all = c().heads * k(), from = first * k(), size = count * k();
     constant const d_stream{space.d_stream.data(), n(), width};
     kernels::multiply_transposed<T>(matrix{space.d_z.data() + from, n(), size, all}, d_stream,
-                                    constant{packed.out.data() + from * width, size, width});
+                                    constant{space.weights[l].out.data() + from * width, size, width});
+    if (weights)
+      kernels::transposed_multiply<T>(matrix{space.gradients[l].out.data() + from * width, size, width},
+                                      constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
+    head_input_backward(l, a.normal.data(), first, count, weights);
+  }
+
+ public:
+  /// From d_z to d_qkv of heads [first, first + count), whose input was `normal`; the gradients of their queries, keys
+  /// and values into space.gradients if asked.
+  void head_input_backward(std::size_t l, T const* normal, std::size_t first, std::size_t count, bool weights) const {
+    auto& a = activations(l);
+    std::size_t const width = c().width, all = c().heads * k(), from = first * k(), size = count * k();
     for (std::size_t h = first; h != first + count; ++h)
       for (std::size_t s = 0; s != sequences; ++s) {
         std::size_t const row = s * positions;
@@ -271,10 +282,8 @@ struct transformer_pass {
       }
     if (!weights) return;
     auto& gradients = space.gradients[l];
-    kernels::transposed_multiply<T>(matrix{gradients.out.data() + from * width, size, width},
-                                    constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
     kernels::transposed_multiply<T>(
-        matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all}, constant{a.normal.data(), n(), width},
+        matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all}, constant{normal, n(), width},
         constant{space.d_qkv.data() + 3 * from, n(), 3 * size, 3 * all}, kernels::output::add);
     if (c().biases)
       for (std::size_t t = 0; t != n(); ++t)

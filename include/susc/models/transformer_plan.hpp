@@ -58,6 +58,13 @@ struct transformer_start {
   std::size_t layer = 0;
   std::vector<std::size_t> heads;  ///< with stage::heads: those of the component; the layer's others are frozen
 
+  /// Whether head h of layer l is computed after the start; the others are before it.
+  bool moves(std::size_t l, std::size_t h) const {
+    if (l != layer) return l > layer;
+    if (at == stage::heads) return std::find(heads.begin(), heads.end(), h) != heads.end();
+    return at == stage::tokens || at == stage::attention;
+  }
+
   static transformer_start of(transformer_plan const& plan) {
     if (plan.embedding || plan.positions) return {};
     for (std::size_t l = 0; l != plan.layers.size(); ++l) {

@@ -11,6 +11,7 @@
 #include "susc/data/token_batch.hpp"
 #include "susc/kernels/attention.hpp"
 #include "susc/kernels/cross_entropy.hpp"
+#include "susc/kernels/low_rank_cross_entropy.hpp"
 #include "susc/models/transformer_plan.hpp"
 
 namespace susc {
@@ -39,13 +40,21 @@ struct packed_heads {
     f(base + 3 * layout.head_matrix(), out.data() + h * layout.head_matrix(), layout.head_matrix());
     if (c.biases) f(base + 4 * layout.head_matrix(), qkv_bias.data() + 3 * h * k, 3 * k);
   }
-  void pack(transformer_layout const& layout, std::size_t l, std::span<T const> w) {
+  /// Makes room for all heads and copies head h of layer l from w.
+  void pack(transformer_layout const& layout, std::size_t l, std::size_t h, std::span<T const> w) {
     resize(layout.config);
-    for (std::size_t h = 0; h != layout.config.heads; ++h)
-      for_each_piece(layout, l, h, [&](std::size_t flat, T* packed, std::size_t count) {
-        std::copy_n(w.data() + flat, count, packed);
-      });
+    for_each_piece(layout, l, h, [&](std::size_t flat, T* packed, std::size_t count) {
+      std::copy_n(w.data() + flat, count, packed);
+    });
   }
+};
+
+/// What the low-rank readout of a few heads of the last layer needs; rank = heads * head_width.
+template <class T>
+struct low_rank_readout {
+  aligned_vector<T> out, centred, mapped, d_mapped;  // (rank, width) twice, (rank, vocabulary) twice
+  aligned_vector<T> z, dz, d_scale;                  // (n, rank) twice, (n)
+  kernels::low_rank_scratch<T> scratch;
 };
 
 /// Activations that the backward pass of one layer needs; n = tokens of a chunk.
@@ -64,10 +73,12 @@ struct transformer_workspace {
   aligned_vector<T> unembedding, unembedding_gradient;  // (width, vocabulary), tied models only
   std::vector<aligned_vector<T>> streams;               // (n, width): the residual stream before each sublayer
   std::vector<layer_activations<T>> layers;
-  aligned_vector<T> final_mean, final_rstd, final_normal, logits, losses;
+  aligned_vector<T> final_mean, final_rstd, final_normal, losses;
   aligned_vector<T> d_stream, d_normal, d_qkv, d_z, d_hidden;  // gradients of the activations
   std::vector<token> targets;
   kernels::attention_scratch<T> attention;
+  kernels::cross_entropy_scratch<T> cross_entropy;
+  low_rank_readout<T> readout;
   /// Of the component whose gradient was asked for last: chains ask for the same one step after step.
   std::optional<std::pair<component, transformer_plan>> last_plan;
 
@@ -76,17 +87,24 @@ struct transformer_workspace {
     return last_plan->second;
   }
 
-  /// Packs w and makes room for chunks of n tokens. `keep`: activations of every layer are kept for a backward pass.
-  void prepare(transformer_layout const& layout, std::span<T const> w, std::size_t n, bool keep) {
+  /// Packs the heads for which `uses`(layer, head), and turns a tied unembedding into (width, vocabulary).
+  template <class Uses>
+  void pack(transformer_layout const& layout, std::span<T const> w, Uses uses) {
+    transformer_config const& c = layout.config;
+    weights.resize(c.layers);
+    for (std::size_t l = 0; l != c.layers; ++l)
+      for (std::size_t h = 0; h != c.heads; ++h)
+        if (uses(l, h)) weights[l].pack(layout, l, h, w);
+    if (!c.tied) return;
+    unembedding.resize(c.width * c.vocabulary);
+    for (std::size_t v = 0; v != c.vocabulary; ++v)
+      for (std::size_t d = 0; d != c.width; ++d) unembedding[d * c.vocabulary + v] = w[v * c.width + d];
+  }
+
+  /// Makes room for chunks of n tokens. `keep`: activations of every layer are kept for a backward pass.
+  void reserve(transformer_layout const& layout, std::size_t n, bool keep) {
     transformer_config const& c = layout.config;
     std::size_t const k = c.heads * c.width_of_head();
-    weights.resize(c.layers);
-    for (std::size_t l = 0; l != c.layers; ++l) weights[l].pack(layout, l, w);
-    if (c.tied) {
-      unembedding.resize(c.width * c.vocabulary);
-      for (std::size_t v = 0; v != c.vocabulary; ++v)
-        for (std::size_t d = 0; d != c.width; ++d) unembedding[d * c.vocabulary + v] = w[v * c.width + d];
-    }
     std::size_t const sublayers = c.layers * (c.mlp_width == 0 ? 1 : 2);
     if (std::size_t const count = keep ? sublayers + 1 : 2; streams.size() < count) streams.resize(count);
     if (std::size_t const count = keep ? c.layers : 1; layers.size() < count) layers.resize(count);
@@ -104,7 +122,6 @@ struct transformer_workspace {
     }
     for (auto* rows : {&final_mean, &final_rstd, &losses}) grow(*rows, n);
     grow(final_normal, n * c.width);
-    grow(logits, kernels::cross_entropy_scratch(c.vocabulary));
     if (targets.size() < n) targets.resize(n);
     if (!keep) return;
     for (auto* rows : {&d_stream, &d_normal}) grow(*rows, n * c.width);
@@ -113,7 +130,6 @@ struct transformer_workspace {
     grow(d_hidden, n * c.mlp_width);
   }
 
- private:
   static void grow(aligned_vector<T>& buffer, std::size_t size) {
     if (buffer.size() < size) buffer.resize(size);
   }
