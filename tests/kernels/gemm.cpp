@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -81,5 +82,33 @@ TEST_CASE("a row has the same bits in a product of many rows and alone") {
     kernels::multiply<float>(view(one), {&a.at(i, 0), 1, k}, view(b));
     for (std::size_t j = 0; j != n; ++j) CHECK(one.at(0, j) == c.at(i, j));
   }
+}
+
+TEST_CASE_TEMPLATE("a packed B gives the bits of B itself, transposed too, and its rows back", T, float, double) {
+  susc::random::stream draw{{5}};
+  kernels::packed_matrix<T> packed;  // used again for every shape
+  for (auto const& [m, n, k] : {std::array<std::size_t, 3>{23, 533, 301}, {7, 1, 1}, {1, 48, 700}, {5, 1030, 3}})
+    for (bool const transposed : {false, true})
+      for (auto const mode : {kernels::output::overwrite, kernels::output::add}) {
+        guarded<T> a(m, k, k + 1, 0), b(transposed ? n : k, transposed ? k : n, (transposed ? k : n) + 2, 1),
+            c(m, n, n, 2), direct(m, n, n + 1, 3);
+        a.fill(draw), b.fill(draw), c.fill(draw);
+        for (std::size_t i = 0; i != m; ++i)
+          for (std::size_t j = 0; j != n; ++j) direct.at(i, j) = c.at(i, j);
+        transposed ? packed.pack_transposed(view(b)) : packed.pack(view(b));
+        REQUIRE(packed.rows() == k);
+        REQUIRE(packed.columns() == n);
+        kernels::multiply<T>(view(c), view(a), packed, mode);
+        if (transposed)
+          kernels::multiply_transposed<T>(view(direct), view(a), view(b), mode);
+        else
+          kernels::multiply<T>(view(direct), view(a), view(b), mode);
+        CHECK(c.values() == direct.values());
+        guarded<T> row(n, 1);
+        for (std::size_t p = 0; p < k; p += 1 + k / 5) {
+          packed.copy_row(p, row.data());
+          for (std::size_t j = 0; j != n; ++j) CHECK(row[j] == (transposed ? b.at(j, p) : b.at(p, j)));
+        }
+      }
 }
 }  // namespace

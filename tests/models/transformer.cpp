@@ -138,6 +138,48 @@ TEST_CASE("transformer: frozen losses and gradients are the plain ones at any w 
   }
 }
 
+TEST_CASE("transformer: heads of the last layer are read out at their rank, with the plain losses and gradients") {
+  transformer_config config{.vocabulary = 37, .context = 70, .width = 24, .layers = 2, .heads = 6};
+  for (bool const biases : {true, false})
+    for (bool const tied : {true, false}) {
+      config.biases = biases, config.tied = tied;
+      susc::basic_transformer<double> const model(config);
+      auto const w = random_weights(model.parameter_count(), 12);
+      auto const batch = random_tokens(config.vocabulary, 9, config.context + 1, 13);  // 630 tokens: two chunks
+      auto const known = model.components();
+      for (auto const& [name, low_rank] : {std::pair{"l1h2", true},
+                                           {"l1h5+l1h0+l1h3", true},
+                                           {"l1h0+l1h1+l1h2+l1h3", false},
+                                           {"l0h2", false},
+                                           {"l0h2+l1h2", false},
+                                           {"l1h2+ln_final", false}}) {
+        CAPTURE(std::string(name));
+        auto const c = susc::find_component(known, name);
+        auto const frozen = model.freeze(w, c, batch);
+        CHECK(frozen.low_rank == low_rank);
+        auto moved = w;
+        std::vector<double> v(c.size());
+        c.gather<double>(random_weights(model.parameter_count(), 14), v);
+        c.scatter<double>(v, moved);
+        std::vector<double> plain(batch.example_count()), resumed(batch.example_count());
+        model.losses(moved, batch, plain);
+        model.losses(moved, frozen, resumed);
+        CHECK(largest_difference(plain, resumed) < 1e-12);
+        std::vector<double> expected(c.size()), gradient(c.size());
+        double const loss = model.loss_and_gradient(moved, batch, c, expected);
+        CHECK(std::abs(model.loss_and_gradient(moved, frozen, c, gradient) - loss) < 1e-12);
+        CHECK(largest_difference(gradient, expected) < 1e-13);
+        CHECK(*std::max_element(gradient.begin(), gradient.end()) > 1e-3);
+      }
+    }
+  // Logits that do not fit are not kept.
+  susc::dynamic_transformer const large({.vocabulary = 100'000, .context = 500, .width = 4, .layers = 1, .heads = 2});
+  std::vector<float> const w(large.parameter_count());
+  auto const head = susc::find_component(large.components(), "l0h1");
+  CHECK(large.freeze(w, head, random_tokens(100'000, 1, 501, 15)).low_rank);
+  CHECK_FALSE(large.freeze(w, head, random_tokens(100'000, 2, 501, 16)).low_rank);
+}
+
 TEST_CASE("transformer: compile-time and run-time configurations are the same model, and chunks change nothing") {
   constexpr transformer_config config{.vocabulary = 50, .context = 32, .width = 16, .layers = 2, .heads = 4};
   susc::transformer<config, double> const fixed;

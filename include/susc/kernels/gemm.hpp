@@ -74,9 +74,16 @@ void pack(T* to, strided<T> b, std::size_t depth, std::size_t n) {
 /// Panels of tile_rows rows of A, each depth x tile_rows: for a transposed A, whose columns lie far apart.
 template <class T>
 void pack_rows(T* to, strided<T> a, std::size_t m, std::size_t depth) {
-  constexpr std::size_t high = tile_rows<T>;
+  constexpr std::size_t high = tile_rows<T>, step = lane_count<T>, whole = (high + step - 1) / step * step;
   for (std::size_t i = 0; i < m; i += high, to += depth * high) {
     std::size_t const count = std::min(high, m - i);
+    if (a.row_stride == 1 && i + whole <= m) {
+      // Whole registers: what they write beyond the panel's row, the next row overwrites.
+      for (std::size_t p = 0; p != depth; ++p)
+        for (std::size_t r = 0; r != whole; r += step)
+          store(to + p * high + r, load(a.data + i + r + p * a.column_stride));
+      continue;
+    }
     for (std::size_t p = 0; p != depth; ++p)
       for (std::size_t r = 0; r != count; ++r) to[p * high + r] = a.data[(i + r) * a.row_stride + p * a.column_stride];
   }
@@ -137,7 +144,7 @@ void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, boo
     for (std::size_t i = 0; i != m; ++i) std::fill_n(c + i * ldc, n, T(0));
   // Buffers for the life of the thread: products come by the thousand and must not allocate.
   static thread_local aligned_vector<T> panels(depth_block * column_block),
-      row_panels(depth_block * (row_block + rows));
+      row_panels(depth_block * (row_block + rows) + rows * lane_count<T>);
   for (std::size_t jc = 0; jc < n; jc += column_block) {
     std::size_t const columns = std::min(column_block, n - jc);
     for (std::size_t pc = 0; pc < k; pc += depth_block) {
