@@ -17,7 +17,9 @@ here = pathlib.Path(__file__).resolve().parent
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PHASES = {
     "step l0h3": "restricted step, head of layer 0",
+    "shared l0h3": "  its minibatch shared by 4 chains",
     "step l1h3": "restricted step, head of layer 1",
+    "shared l1h3": "  its minibatch shared by 4 chains",
     "step full": "full step",
     "evaluation plain": "probe evaluation",
     "evaluation l0h3": "  with the upstream of l0h3 frozen",
@@ -60,28 +62,42 @@ def phases(o, settings, ours):
     print(f"\n{losses[0].size} tokens; medians of {o.repeats}; cpu: processor time, less affected by other programs")
     print(f"{'':36}threads | susc: ms   cpu ms tokens/s | devinterp: ms   cpu ms tokens/s | ratio  of cpu")
     for threads in o.threads:
+        peer = {}
         for phase, label in PHASES.items():
-            frozen = phase.startswith("evaluation l")
-            able = {name: side for name, side in sides.items() if name == "susc" or not frozen}
+            stand_in = None  # what the peer does instead, having no form of this phase
+            if phase.startswith("evaluation l"):
+                stand_in = "evaluation plain"
+            elif phase.startswith("shared"):
+                stand_in = phase.replace("shared", "step")
+            able = {name: side for name, side in sides.items() if name == "susc" or not stand_in}
             counts = {n: max(2, round(0.4 / s.seconds(phase, threads, 2)[1])) for n, s in able.items()}
             times = {name: [] for name in able}
             for _ in range(o.repeats):
                 for name, side in able.items():
                     times[name].append(side.seconds(phase, threads, counts[name]))
-            row = {"phase": label.strip(), "threads": threads, "seconds": times}
+            row = {"phase": phase, "threads": threads, "seconds": times}
             medians = {name: [statistics.median(t) for t in zip(*of)] for name, of in times.items()}
             line = f"{label:36}{threads:7} |"
             for name in sides:
-                # Without a frozen form the peer does the whole evaluation.
-                wall, cpu = medians.get(name) or table["plain"][threads]
+                wall, cpu = medians.get(name) or peer[stand_in]
                 line += f" {1e3 * wall:8.2f} {1e3 * cpu:8.2f} {losses[0].size / wall:8.0f} |" + 5 * " " * (name == "susc")
                 row[name] = {"wall": wall, "cpu": cpu, "tokens_per_second": losses[0].size / wall}
-            if phase == "evaluation plain":
-                table.setdefault("plain", {})[threads] = medians["devinterp"]
+            if not stand_in:
+                peer[phase] = medians["devinterp"]
             row["ratio"], row["cpu_ratio"] = (row["devinterp"][k] / row["susc"][k] for k in ("wall", "cpu"))
             table["rows"].append(row)
-            print(f"{line} {row['ratio']:5.1f} {row['cpu_ratio']:7.1f}{'  (peer: not frozen)' * frozen}", flush=True)
-    print("devinterp cannot express a frozen upstream: its plain evaluation stands in those rows.\n")
+            print(f"{line} {row['ratio']:5.1f} {row['cpu_ratio']:7.1f}{'  (peer: plain)' if stand_in else ''}", flush=True)
+        own = {r["phase"]: r["susc"] for r in table["rows"] if r["threads"] == threads}
+        for layer, head in ((0, "l0h3"), (1, "l1h3")):
+            ratios = {}
+            for i, clock in enumerate(("wall", "cpu")):
+                theirs = peer[f"step {head}"][i] + peer["evaluation plain"][i]
+                ratios[clock] = theirs / (own[f"shared {head}"][clock] + own[f"evaluation {head}"][clock])
+            table.setdefault("step_and_evaluation", {})[f"{head}, {threads} threads"] = ratios
+            print(f"  as a chain does them, step and evaluation, head of layer {layer}, {threads} threads: ratio "
+                  f"{ratios['wall']:.1f}, of cpu {ratios['cpu']:.1f}")  # fmt: skip
+    print("devinterp can neither freeze what is upstream nor share a minibatch: its plain step and evaluation stand in "
+          "those rows.\n")  # fmt: skip
     for side in sides.values():
         side.close()
     return table

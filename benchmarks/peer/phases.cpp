@@ -98,6 +98,11 @@ class phases {
       float const mean = model_.loss_and_gradient(w(), batch_, part, gradient);
       susc::require(std::abs(mean - susc::detail::mean<float>(expected_)) < 1e-4, "the loss of a step of ", name,
                     " is not the mean of the losses");
+      std::vector<float> shared(part.size());
+      model_.loss_and_gradient(w(), frozen_[name], part, shared);
+      for (std::size_t i = 0; i != shared.size(); ++i)
+        susc::require(std::abs(shared[i] - gradient[i]) < 1e-5f, "the gradient of ", name,
+                      " from frozen activations is not the plain one");
     }
   }
   weights const& losses() const { return expected_; }
@@ -124,9 +129,11 @@ class phases {
 
   std::function<void(std::size_t, std::size_t)> find(std::string const& phase) const {
     std::string const kind = phase.substr(0, phase.find(' ')), name = phase.substr(phase.find(' ') + 1);
-    if (kind == "step") {
+    if (kind == "step" || kind == "shared") {
       auto const& part = parts_.at(name);
-      return [&](std::size_t chain, std::size_t count) { steps(part, chain, count); };
+      return [&part, shared = kind == "shared", this](std::size_t chain, std::size_t count) {
+        steps(part, chain, count, shared);
+      };
     }
     if (phase == "evaluation plain")
       return [&](std::size_t, std::size_t count) {
@@ -140,15 +147,19 @@ class phases {
     };
   }
 
-  void steps(susc::component const& part, std::size_t chain, std::size_t count) const {
+  /// `shared`: what is upstream of the component is computed once for 4 steps, as for 4 chains in step.
+  void steps(susc::component const& part, std::size_t chain, std::size_t count, bool shared) const {
     auto const& settings = part.size() == model_.parameter_count() ? free_ : own_;
     weights all(w().begin(), w().end()), center(part.size()), gradient(part.size());
     part.gather(w(), std::span<float>(center));
     auto state = settings.sampler.init(std::span<float const>(center));
     susc::posterior<float> const target{settings.posterior, center};
+    susc::dynamic_transformer::frozen frozen;
     for (std::size_t i = 0; i != count; ++i) {
       part.scatter(std::span<float const>(state.w), std::span<float>(all));
-      float const loss = model_.loss_and_gradient(all, batch_, part, gradient);
+      if (shared && i % 4 == 0) model_.freeze(w(), part, batch_, frozen);
+      float const loss = shared ? model_.loss_and_gradient(all, frozen, part, gradient)
+                                : model_.loss_and_gradient(all, batch_, part, gradient);
       susc::require(std::isfinite(loss), "a step's loss is not finite");
       state = settings.sampler.step(std::move(state), std::span<float const>(gradient), target, {chain + 1});
     }
