@@ -13,8 +13,8 @@
 #include "susc/core/error.hpp"
 #include "susc/core/pool.hpp"
 #include "susc/data/token_batch.hpp"
+#include "susc/models/transformer_low_rank.hpp"
 #include "susc/models/transformer_pass.hpp"
-#include "susc/models/transformer_readout.hpp"
 
 namespace susc {
 
@@ -36,18 +36,18 @@ class basic_transformer {
 
   /// A batch with all that does not depend on one component computed: `residual` is the residual stream that enters the
   /// start (with stage::heads: the layer's output without the component's heads), `normal` the normalised input of
-  /// those heads. Heads with a low-rank readout keep their frozen logits too, where these fit.
+  /// those heads. Where the next layer, or the unembedding, can read them at their rank, it keeps what that needs too.
   struct frozen {
     token_batch tokens;
     component moving;
     transformer_start start;
-    bool reads_out = false;                  ///< the component has a low-rank readout
-    bool low_rank = false;                   ///< and the logits fit
-    aligned_vector<T> residual, normal;      // (tokens, width)
-    aligned_vector<T> logits, readout_bias;  // (tokens, vocabulary), (vocabulary); with low_rank
+    bool has_reader = false;             ///< see has_low_rank_reader
+    bool low_rank = false;               ///< and its base fits frozen_base_limit
+    aligned_vector<T> residual, normal;  // (tokens, width)
+    aligned_vector<T> base, bias;        // of low_rank_frozen
   };
-  /// Largest size of the logits that one frozen batch keeps, in bytes; batches of more tokens do without.
-  static constexpr std::size_t frozen_logits_limit = std::size_t{256} << 20;
+  /// Largest base that one frozen batch keeps, in bytes; batches of more tokens do without.
+  static constexpr std::size_t frozen_base_limit = std::size_t{256} << 20;
 
   explicit basic_transformer(Config config = {}) : config_(config) {
     check(this->config());
@@ -63,7 +63,7 @@ class basic_transformer {
 
   /// losses (sequences * (length - 1),) in nats.
   void losses(weights w, token_batch const& b, std::span<T> losses) const {
-    for_each_chunk(w, b, false, everywhere, [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, b, false, everywhere, [&](transformer_pass<T>& pass, std::size_t first) {
       pass.embed(b.sequence(first).data());
       pass.layers_from(0);
       pass.losses(losses.data() + first * pass.positions);
@@ -99,20 +99,23 @@ class basic_transformer {
       transformer_plan const plan(layout(), c);
       to.moving = c;
       to.start = transformer_start::of(plan);
-      to.reads_out = has_low_rank_readout(layout(), plan, to.start);
+      to.has_reader = has_low_rank_reader(layout(), plan, to.start);
     }
     transformer_start const& start = to.start;
     if (start.at == stage::tokens) return;
-    std::size_t const width = config().width, vocabulary = config().vocabulary;
+    std::size_t const width = config().width;
     to.residual.resize(b.example_count() * width);
     if (start.at == stage::heads) to.normal.resize(b.example_count() * width);
-    to.low_rank = to.reads_out && b.example_count() * vocabulary * sizeof(T) <= frozen_logits_limit;
+    std::size_t const columns = columns_read(start);
+    to.low_rank = to.has_reader && b.example_count() * columns * sizeof(T) <= frozen_base_limit;
     if (to.low_rank) {
-      to.logits.resize(b.example_count() * vocabulary);
-      to.readout_bias.resize(vocabulary);
+      to.base.resize(b.example_count() * columns);
+      to.bias.resize(columns);
     }
-    auto const upstream = [&](std::size_t l, std::size_t h) { return !start.moves(l, h); };
-    for_each_chunk(w, b, false, upstream, [&](transformer_pass<T> const& pass, std::size_t first) {
+    auto const upstream = [&](std::size_t l, std::size_t h) {
+      return !start.moves(l, h) || (to.low_rank && l == start.layer + 1);
+    };
+    for_each_chunk(w, b, false, upstream, [&](transformer_pass<T>& pass, std::size_t first) {
       std::size_t const offset = first * pass.positions * width, count = pass.n() * width;
       pass.embed(b.sequence(first).data());
       for (std::size_t l = 0; l != start.layer; ++l) {
@@ -131,26 +134,26 @@ class basic_transformer {
         std::copy_n(normal, count, to.normal.data() + offset);
         if (config().biases) pass.add_row(stream, w.data() + layout().output_bias(start.layer).begin);
         for_each_frozen_run(start, [&](std::size_t head, std::size_t heads) {
-          pass.attend(start.layer, normal, head, heads);
+          pass.project(start.layer, normal, head, heads);
+          pass.attend(start.layer, head, heads);
           pass.add_heads(start.layer, head, heads, stream);
         });
       }
       std::copy_n(stream, count, to.residual.data() + offset);
       if (!to.low_rank) return;
-      transformer_readout<T> const readout{pass, start.heads};
-      readout.freeze(stream, to.logits.data() + first * pass.positions * vocabulary);
-      if (first == 0) readout.freeze_bias(to.readout_bias.data());
+      low_rank_map<T> const reader = pass.reader_of(start.layer, start.heads.size());
+      reader.freeze(to.base.data() + first * pass.positions * columns, stream, pass.space.final_normal.data(),
+                    pass.n());
+      if (first == 0) reader.freeze_bias(to.bias.data(), own_bias(pass, start.layer + 1));
     });
   }
 
   /// Losses at a w that differs from the frozen one in the frozen component only.
   void losses(weights w, frozen const& f, std::span<T> losses) const {
     if (f.start.at == transformer_start::stage::tokens) return this->losses(w, f.tokens, losses);
-    for_each_chunk(w, f.tokens, false, downstream(f.start), [&](transformer_pass<T> const& pass, std::size_t first) {
-      T* const to = losses.data() + first * pass.positions;
-      if (f.low_rank) return read_out(pass, f, first, to, T(0));
+    for_each_chunk(w, f.tokens, false, downstream(f.start), [&](transformer_pass<T>& pass, std::size_t first) {
       resume(pass, f, first);
-      pass.losses(to);
+      pass.losses(losses.data() + first * pass.positions);
     });
   }
 
@@ -159,10 +162,8 @@ class basic_transformer {
     if (f.start.at == transformer_start::stage::tokens) return loss_and_gradient(w, f.tokens, c, gradient);
     return gradients_.borrow([&](aligned_vector<T>& whole) {
       whole.resize(parameter_count());
-      T const loss =
-          f.low_rank ? low_rank_gradient_of(w, f, whole)
-                     : gradient_of(w, f.tokens, c, whole, f.start,
-                                   [&](transformer_pass<T> const& pass, std::size_t first) { resume(pass, f, first); });
+      T const loss = gradient_of(w, f.tokens, c, whole, f.start,
+                                 [&](transformer_pass<T>& pass, std::size_t first) { resume(pass, f, first); });
       c.gather(std::span<T const>(whole), gradient);
       return loss;
     });
@@ -173,7 +174,7 @@ class basic_transformer {
   template <class F>
   void for_each_attention_pattern(weights w, token_batch const& b, F f) const {
     std::vector<T> pattern;
-    for_each_chunk(w, b, true, everywhere, [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, b, true, everywhere, [&](transformer_pass<T>& pass, std::size_t first) {
       pass.embed(b.sequence(first).data());
       pass.layers_from(0);
       std::size_t const t = pass.positions, k = pass.k(), columns = 3 * config().heads * k;
@@ -223,7 +224,7 @@ class basic_transformer {
       space.pack(layout(), w, uses);
       space.reserve(layout(), most * positions, keep);
       for (std::size_t first = 0; first < b.sequences; first += most) {
-        transformer_pass<T> const pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep};
+        transformer_pass<T> pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep};
         for (std::size_t s = 0; s != pass.sequences; ++s)
           std::copy_n(b.sequence(first + s).data() + 1, positions, space.targets.data() + s * positions);
         f(pass, first);
@@ -241,8 +242,18 @@ class basic_transformer {
     }
   }
 
+  /// Columns of what reads the start's heads: the next layer's queries, keys and values, or the logits.
+  std::size_t columns_read(transformer_start const& start) const {
+    transformer_config const c = config();
+    return start.layer + 1 == c.layers ? c.vocabulary : 3 * c.heads * c.width_of_head();
+  }
+  static T const* own_bias(transformer_pass<T> const& pass, std::size_t reader) {
+    if (reader == pass.c().layers) return pass.bias_after(pass.layout.unembedding_bias().begin);
+    return pass.c().biases ? pass.space.weights[reader].qkv_bias.data() : nullptr;
+  }
+
   /// The stream before the final norm, from what was frozen.
-  void resume(transformer_pass<T> const& pass, frozen const& f, std::size_t first) const {
+  void resume(transformer_pass<T>& pass, frozen const& f, std::size_t first) const {
     using stage = transformer_start::stage;
     std::size_t const width = config().width, offset = first * pass.positions * width, count = pass.n() * width;
     std::size_t const l = f.start.layer, stage_index = l * pass.stages_per_layer();
@@ -252,8 +263,15 @@ class basic_transformer {
       T const* normal = f.normal.data() + offset;
       if (pass.keep) normal = std::copy_n(normal, count, pass.activations(l).normal.data()) - count;
       for (std::size_t const h : f.start.heads) {
-        pass.attend(l, normal, h, 1);
+        pass.project(l, normal, h, 1);
+        pass.attend(l, h, 1);
         pass.add_heads(l, h, 1, pass.stream(stage_index + 1));
+      }
+      if (f.low_rank) {
+        T const* const base = f.base.data() + first * pass.positions * columns_read(f.start);
+        pass.low_rank = {&f.start.heads, l, base, f.bias.data()};
+        pass.gather_low_rank();
+        if (first == 0) pass.map_low_rank();
       }
     } else {
       stream_at(f.start.at == stage::mlp ? stage_index + 1 : stage_index);
@@ -264,39 +282,9 @@ class basic_transformer {
     pass.layers_from(l + 1);
   }
 
-  /// Losses of a chunk from its frozen logits, and where `weight` is not 0 their gradient (see transformer_readout).
-  void read_out(transformer_pass<T> const& pass, frozen const& f, std::size_t first, T* losses, T weight) const {
-    std::size_t const begin = first * pass.positions, offset = begin * config().width;
-    transformer_readout<T> const readout{pass, f.start.heads};
-    if (first == 0) readout.map_heads();
-    readout.losses(f.normal.data() + offset, f.residual.data() + offset, f.logits.data() + begin * config().vocabulary,
-                   f.readout_bias.data(), losses, weight);
-  }
-
-  /// The gradient of the frozen heads, in `whole`.
-  T low_rank_gradient_of(weights w, frozen const& f, std::span<T> whole) const {
-    T const weight = 1 / static_cast<T>(f.tokens.example_count());
-    double sum = 0;
-    for_each_chunk(w, f.tokens, true, downstream(f.start), [&](transformer_pass<T> const& pass, std::size_t first) {
-      auto& space = pass.space;
-      transformer_plan const& plan = space.plan_of(layout(), f.moving);
-      transformer_readout<T> const readout{pass, f.start.heads};
-      if (first == 0) {
-        clear(plan, whole, space);
-        readout.clear();
-      }
-      read_out(pass, f, first, space.losses.data(), weight);
-      for (std::size_t t = 0; t != pass.n(); ++t) sum += static_cast<double>(space.losses[t]);
-      if (first + pass.sequences != f.tokens.sequences) return;
-      readout.finish();
-      unpack(plan, whole, space);
-    });
-    return static_cast<T>(sum / static_cast<double>(f.tokens.example_count()));
-  }
-
   /// The forward pass from the tokens of b, a chunk at a time.
   auto from_tokens(token_batch const& b) const {
-    return [&b](transformer_pass<T> const& pass, std::size_t first) {
+    return [&b](transformer_pass<T>& pass, std::size_t first) {
       pass.embed(b.sequence(first).data());
       pass.layers_from(0);
     };
@@ -308,15 +296,19 @@ class basic_transformer {
                 Forward forward) const {
     T const weight = 1 / static_cast<T>(b.example_count());
     double sum = 0;
-    for_each_chunk(w, b, true, downstream(start), [&](transformer_pass<T> const& pass, std::size_t first) {
+    for_each_chunk(w, b, true, downstream(start), [&](transformer_pass<T>& pass, std::size_t first) {
       auto& space = pass.space;
       transformer_plan const& plan = space.plan_of(layout(), c);
       if (first == 0) clear(plan, whole, space);
       forward(pass, first);
+      if (first == 0 && pass.low_rank)
+        space.low_rank.d_mapped.assign(pass.reader().rank * pass.reader().columns(), T(0));
       pass.backward(plan, weight, whole, space.losses.data());
       if (plan.embedding || plan.positions) pass.embed_backward(plan, b.sequence(first).data(), whole);
       for (std::size_t t = 0; t != pass.n(); ++t) sum += static_cast<double>(space.losses[t]);
-      if (first + pass.sequences == b.sequences) unpack(plan, whole, space);
+      if (first + pass.sequences != b.sequences) return;
+      if (pass.low_rank) pass.finish_low_rank();
+      unpack(plan, whole, space);
     });
     return static_cast<T>(sum / static_cast<double>(b.example_count()));
   }

@@ -2,11 +2,13 @@
 /// Forward and backward pass of a transformer over one chunk of sequences, with activations in a workspace.
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "susc/kernels/activation.hpp"
 #include "susc/kernels/gemm.hpp"
 #include "susc/kernels/layer_norm.hpp"
+#include "susc/models/transformer_low_rank.hpp"
 #include "susc/models/transformer_plan.hpp"
 #include "susc/models/transformer_workspace.hpp"
 
@@ -20,7 +22,8 @@ struct transformer_pass {
   transformer_workspace<T>& space;
   std::size_t sequences;
   std::size_t positions;
-  bool keep;  ///< keep every layer's activations, for `backward`
+  bool keep;                                        ///< keep every layer's activations, for `backward`
+  std::optional<low_rank_frozen<T>> low_rank = {};  ///< heads that the next layer reads at their rank
 
   using matrix = kernels::matrix<T>;
   using constant = kernels::matrix<T const>;
@@ -53,8 +56,8 @@ struct transformer_pass {
                         stream(l * stages_per_layer()), gain, gain + c().width, n(), c().width);
   }
 
-  /// Queries, keys and values of heads [first, first + count) from `normal`, then their attention into z.
-  void attend(std::size_t l, T const* normal, std::size_t first, std::size_t count) const {
+  /// Queries, keys and values of heads [first, first + count) from `normal`.
+  void project(std::size_t l, T const* normal, std::size_t first, std::size_t count) const {
     auto& a = activations(l);
     auto& packed = space.weights[l];
     std::size_t const columns = 3 * c().heads * k();
@@ -65,6 +68,25 @@ struct transformer_pass {
       for (std::size_t t = 0; t != n(); ++t)
         for (std::size_t i = 3 * first * k(); i != 3 * (first + count) * k(); ++i)
           a.qkv[t * columns + i] += packed.qkv_bias[i];
+  }
+  /// Those of all heads, from what was frozen and the few heads before (see transformer_low_rank.hpp).
+  void project_low_rank(std::size_t l) const {
+    auto& a = activations(l);
+    std::size_t const columns = 3 * c().heads * k();
+    low_rank_map<T> const map = reader();
+    std::copy_n(low_rank->base, n() * columns, a.qkv.data());
+    kernels::multiply<T>(matrix{a.qkv.data(), n(), columns}, map.z(n()), map.mapped(), kernels::output::add);
+    for (std::size_t t = 0; t != n(); ++t) {
+      T const scale = a.attention_rstd[t];
+      for (std::size_t i = 0; i != columns; ++i)
+        a.qkv[t * columns + i] = a.qkv[t * columns + i] * scale + low_rank->bias[i];
+    }
+  }
+
+  /// Attention of heads [first, first + count) into z.
+  void attend(std::size_t l, std::size_t first, std::size_t count) const {
+    auto& a = activations(l);
+    std::size_t const columns = 3 * c().heads * k();
     for (std::size_t h = first; h != first + count; ++h)
       for (std::size_t s = 0; s != sequences; ++s) {
         T const* const q = a.qkv.data() + s * positions * columns + 3 * h * k();
@@ -86,9 +108,43 @@ struct transformer_pass {
       for (std::size_t d = 0; d != c().width; ++d) to[t * c().width + d] += row[d];
   }
 
+  /// Whether the norm before the attention of layer l, or before the unembedding where l is the number of layers, is
+  /// what reads the low-rank heads.
+  bool reads_low_rank(std::size_t l) const { return low_rank && low_rank->layer + 1 == l; }
+  low_rank_map<T> reader_of(std::size_t layer, std::size_t heads) const {
+    std::size_t const l = layer + 1, rank = heads * k();
+    if (l == c().layers) return {w.data() + layout.final_norm().begin, unembedding(), rank, space.low_rank};
+    constant const qkv{space.weights[l].qkv.data(), c().width, 3 * c().heads * k()};
+    return {w.data() + layout.attention_norm(l).begin, qkv, rank, space.low_rank};
+  }
+  low_rank_map<T> reader() const { return reader_of(low_rank->layer, low_rank->heads->size()); }
+  /// Maps the low-rank heads' output weights, once for all chunks.
+  void map_low_rank() const {
+    std::size_t const size = k() * c().width;
+    kernels::detail::grow(space.low_rank.out, low_rank->heads->size() * size);
+    T* to = space.low_rank.out.data();
+    for (std::size_t const h : *low_rank->heads)
+      to = std::copy_n(space.weights[low_rank->layer].out.data() + h * size, size, to);
+    reader().map_heads();
+  }
+  /// Gathers the low-rank heads' values.
+  void gather_low_rank() const {
+    std::size_t const rank = low_rank->heads->size() * k();
+    kernels::detail::grow(space.low_rank.z, n() * rank);
+    T const* const z = activations(low_rank->layer).z.data();
+    for (std::size_t i = 0; i != low_rank->heads->size(); ++i)
+      for (std::size_t t = 0; t != n(); ++t)
+        std::copy_n(z + t * c().heads * k() + (*low_rank->heads)[i] * k(), k(),
+                    space.low_rank.z.data() + t * rank + i * k());
+  }
+
   void attention(std::size_t l) const {
     normalise_attention(l);
-    attend(l, activations(l).normal.data(), 0, c().heads);
+    if (reads_low_rank(l))
+      project_low_rank(l);
+    else
+      project(l, activations(l).normal.data(), 0, c().heads);
+    attend(l, 0, c().heads);
     std::size_t const stage = l * stages_per_layer();
     std::copy_n(stream(stage), n() * c().width, stream(stage + 1));
     if (c().biases) add_row(stream(stage + 1), w.data() + layout.output_bias(l).begin);
@@ -148,6 +204,7 @@ struct transformer_pass {
   /// Per-token losses (n,) from the final stream.
   void losses(T* to) const {
     normalise_final();
+    if (reads_low_rank(c().layers)) return low_rank_losses(to, nullptr);
     kernels::cross_entropy<T>(to, constant{space.final_normal.data(), n(), c().width}, unembedding(),
                               bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
   }
@@ -158,24 +215,24 @@ struct transformer_pass {
     std::size_t const width = c().width;
     T* const g = gradient.data();
     normalise_final();
-    T* dw = nullptr;
-    if (plan.unembedding) dw = c().tied ? space.unembedding_gradient.data() : g + layout.unembedding().begin;
-    kernels::cross_entropy_gradient<T>(
-        losses, space.d_normal.data(), dw, plan.unembedding_bias ? g + layout.unembedding_bias().begin : nullptr,
-        weight, constant{space.final_normal.data(), n(), width}, unembedding(),
-        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
-    if (!plan.final_norm && !plan.before(c().layers)) return;
-    std::fill_n(space.d_stream.begin(), n() * width, T(0));
-    std::size_t const norm = layout.final_norm().begin;
-    kernels::layer_norm_backward(space.d_stream.data(), plan.final_norm ? g + norm : nullptr, g + norm + width,
-                                 space.d_normal.data(), stream(final_stage()), space.final_mean.data(),
-                                 space.final_rstd.data(), w.data() + norm, n(), width);
+    if (reads_low_rank(c().layers))
+      unembed_low_rank(weight, losses);
+    else if (!unembed_backward(plan, weight, g, losses))
+      return;
     for (std::size_t l = c().layers; l-- != 0;) {
       if (!plan.before_mlp(l) && !plan.layers[l].mlp()) return;
       if (c().mlp_width != 0) mlp_backward(plan, l, g);
       if (!plan.before_mlp(l)) return;
       attention_backward(plan, l, g);
     }
+  }
+
+  /// After the last chunk: the gradient of the low-rank heads' output weights that came through their reader.
+  void finish_low_rank() const {
+    std::size_t const size = k() * c().width;
+    T const* from = reader().map_back();
+    for (std::size_t const h : *low_rank->heads)
+      for (std::size_t i = 0; i != size; ++i) space.gradients[low_rank->layer].out[h * size + i] += *from++;
   }
 
   /// The gradients of embedding and positions, after `backward`. `tokens` (sequences, positions + 1).
@@ -188,6 +245,65 @@ struct transformer_pass {
         for (std::size_t d = 0; plan.embedding && d != c().width; ++d) embedding[d] += row[d];
         for (std::size_t d = 0; plan.positions && d != c().width; ++d) position[t * c().width + d] += row[d];
       }
+  }
+
+  /// d_stream before the final norm, and the gradients of what lies behind; false where nothing lies before.
+  bool unembed_backward(transformer_plan const& plan, T weight, T* g, T* losses) const {
+    std::size_t const width = c().width;
+    T* dw = nullptr;
+    if (plan.unembedding) dw = c().tied ? space.unembedding_gradient.data() : g + layout.unembedding().begin;
+    kernels::cross_entropy_gradient<T>(
+        losses, space.d_normal.data(), dw, plan.unembedding_bias ? g + layout.unembedding_bias().begin : nullptr,
+        weight, constant{space.final_normal.data(), n(), width}, unembedding(),
+        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
+    if (!plan.final_norm && !plan.before(c().layers)) return false;
+    std::fill_n(space.d_stream.begin(), n() * width, T(0));
+    std::size_t const norm = layout.final_norm().begin;
+    kernels::layer_norm_backward(space.d_stream.data(), plan.final_norm ? g + norm : nullptr, g + norm + width,
+                                 space.d_normal.data(), stream(final_stage()), space.final_mean.data(),
+                                 space.final_rstd.data(), w.data() + norm, n(), width);
+    return true;
+  }
+
+  void low_rank_losses(T* losses, kernels::low_rank_gradient<T> const* gradient) const {
+    low_rank_map<T> const map = reader();
+    kernels::low_rank_cross_entropy<T>(losses, constant{low_rank->base, n(), c().vocabulary}, map.z(n()), map.mapped(),
+                                       space.final_rstd.data(), low_rank->bias, space.targets.data(), gradient,
+                                       space.low_rank.scratch);
+  }
+  /// The same through low-rank heads of the last layer: their part of d_z, and d_stream by the final norm's scale.
+  void unembed_low_rank(T weight, T* losses) const {
+    auto& s = space.low_rank;
+    low_rank_map<T> const map = reader();
+    for (auto* rows : {&s.dz, &s.d_scale}) kernels::detail::grow(*rows, n() * map.rank);
+    kernels::low_rank_gradient<T> const gradient{s.dz.data(), s.d_mapped.data(), s.d_scale.data(), weight};
+    low_rank_losses(losses, &gradient);
+    std::fill_n(space.d_stream.begin(), n() * c().width, T(0));
+    map.add_slopes_of_scale(space.d_stream.data(), stream(final_stage()), space.final_mean.data(),
+                            space.final_rstd.data(), n());
+  }
+  /// From d_qkv of layer l to the same.
+  void project_low_rank_backward(std::size_t l) const {
+    auto& s = space.low_rank;
+    auto& a = activations(l);
+    low_rank_map<T> const map = reader();
+    std::size_t const columns = 3 * c().heads * k();
+    for (auto* rows : {&s.dz, &s.d_scale}) kernels::detail::grow(*rows, n() * map.rank);
+    for (std::size_t t = 0; t != n(); ++t) {
+      T const scale = a.attention_rstd[t];
+      T sum = 0;
+      for (std::size_t i = t * columns; i != (t + 1) * columns; ++i) {
+        sum += space.d_qkv[i] * (a.qkv[i] - low_rank->bias[i - t * columns]);
+        space.d_qkv[i] *= scale;
+      }
+      s.d_scale[t] = sum / scale;
+    }
+    constant const slopes{space.d_qkv.data(), n(), columns};
+    kernels::multiply_transposed<T>(matrix{s.dz.data(), n(), map.rank}, slopes, map.mapped());
+    kernels::transposed_multiply<T>(matrix{s.d_mapped.data(), map.rank, columns}, map.z(n()), slopes,
+                                    kernels::output::add);
+    map.add_slopes_of_scale(space.d_stream.data(), stream(l * stages_per_layer()), a.attention_mean.data(),
+                            a.attention_rstd.data(), n());
   }
 
  private:
@@ -242,6 +358,7 @@ struct transformer_pass {
         if (part.heads[h]) heads_backward(l, h, 1, true);
     }
     if (!further) return;
+    if (reads_low_rank(l)) return project_low_rank_backward(l);
     kernels::multiply_transposed<T>(matrix{space.d_normal.data(), n(), width},
                                     constant{space.d_qkv.data(), n(), 3 * all},
                                     constant{space.weights[l].qkv.data(), width, 3 * all});
@@ -256,20 +373,11 @@ struct transformer_pass {
     auto& a = activations(l);
     std::size_t const width = c().width, all = c().heads * k(), from = first * k(), size = count * k();
     constant const d_stream{space.d_stream.data(), n(), width};
+    bool const more = low_rank && low_rank->layer == l;
+    if (more) scatter_low_rank(first);
     kernels::multiply_transposed<T>(matrix{space.d_z.data() + from, n(), size, all}, d_stream,
-                                    constant{space.weights[l].out.data() + from * width, size, width});
-    if (weights)
-      kernels::transposed_multiply<T>(matrix{space.gradients[l].out.data() + from * width, size, width},
-                                      constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
-    head_input_backward(l, a.normal.data(), first, count, weights);
-  }
-
- public:
-  /// From d_z to d_qkv of heads [first, first + count), whose input was `normal`; the gradients of their queries, keys
-  /// and values into space.gradients if asked.
-  void head_input_backward(std::size_t l, T const* normal, std::size_t first, std::size_t count, bool weights) const {
-    auto& a = activations(l);
-    std::size_t const width = c().width, all = c().heads * k(), from = first * k(), size = count * k();
+                                    constant{space.weights[l].out.data() + from * width, size, width},
+                                    more ? kernels::output::add : kernels::output::overwrite);
     for (std::size_t h = first; h != first + count; ++h)
       for (std::size_t s = 0; s != sequences; ++s) {
         std::size_t const row = s * positions;
@@ -282,13 +390,24 @@ struct transformer_pass {
       }
     if (!weights) return;
     auto& gradients = space.gradients[l];
+    kernels::transposed_multiply<T>(matrix{gradients.out.data() + from * width, size, width},
+                                    constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
     kernels::transposed_multiply<T>(
-        matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all}, constant{normal, n(), width},
+        matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all}, constant{a.normal.data(), n(), width},
         constant{space.d_qkv.data() + 3 * from, n(), 3 * size, 3 * all}, kernels::output::add);
     if (c().biases)
       for (std::size_t t = 0; t != n(); ++t)
         for (std::size_t i = 3 * from; i != 3 * (from + size); ++i)
           gradients.qkv_bias[i] += space.d_qkv[t * 3 * all + i];
+  }
+
+  /// Puts what came through the reader into d_z of head h.
+  void scatter_low_rank(std::size_t h) const {
+    auto const& heads = *low_rank->heads;
+    std::size_t const rank = heads.size() * k();
+    auto const i = static_cast<std::size_t>(std::find(heads.begin(), heads.end(), h) - heads.begin());
+    for (std::size_t t = 0; t != n(); ++t)
+      std::copy_n(space.low_rank.dz.data() + t * rank + i * k(), k(), space.d_z.data() + t * c().heads * k() + h * k());
   }
 };
 

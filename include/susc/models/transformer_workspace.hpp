@@ -11,7 +11,7 @@
 #include "susc/data/token_batch.hpp"
 #include "susc/kernels/attention.hpp"
 #include "susc/kernels/cross_entropy.hpp"
-#include "susc/kernels/low_rank_cross_entropy.hpp"
+#include "susc/models/transformer_low_rank.hpp"
 #include "susc/models/transformer_plan.hpp"
 
 namespace susc {
@@ -49,14 +49,6 @@ struct packed_heads {
   }
 };
 
-/// What the low-rank readout of a few heads of the last layer needs; rank = heads * head_width.
-template <class T>
-struct low_rank_readout {
-  aligned_vector<T> out, centred, mapped, d_mapped;  // (rank, width) twice, (rank, vocabulary) twice
-  aligned_vector<T> z, dz, d_scale;                  // (n, rank) twice, (n)
-  kernels::low_rank_scratch<T> scratch;
-};
-
 /// Activations that the backward pass of one layer needs; n = tokens of a chunk.
 template <class T>
 struct layer_activations {
@@ -78,7 +70,7 @@ struct transformer_workspace {
   std::vector<token> targets;
   kernels::attention_scratch<T> attention;
   kernels::cross_entropy_scratch<T> cross_entropy;
-  low_rank_readout<T> readout;
+  low_rank_space<T> low_rank;
   /// Of the component whose gradient was asked for last: chains ask for the same one step after step.
   std::optional<std::pair<component, transformer_plan>> last_plan;
 
