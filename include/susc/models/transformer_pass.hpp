@@ -212,7 +212,6 @@ struct transformer_pass {
   /// Per-token losses (n,), and `weight` times the gradient of their sum added to `gradient` and to space.gradients for
   /// what `plan` needs, no further back than its lowest part. Needs the activations of a forward pass with `keep`.
   void backward(transformer_plan const& plan, T weight, std::span<T> gradient, T* losses) const {
-    std::size_t const width = c().width;
     T* const g = gradient.data();
     normalise_final();
     if (reads_low_rank(c().layers))
