@@ -9,7 +9,7 @@ using bench::method;
 class full_step {
  public:
   full_step(std::size_t tokens, susc::transformer_config config)
-      : on_(tokens, config), gradient_(on_.w.size()), target_{{.n_beta = 30, .localization = 300}, on_.w} {
+      : on_(tokens, config), gradient_(on_.w.size()), target_{{.n_beta = 1000, .localization = 300}, on_.w} {
     on_.model.loss_and_gradient(on_.w, on_.batch, gradient_);
     Eigen::VectorXd const g = bench::vector(gradient_).cast<double>();
     // The loss rises along the gradient as the gradient says: by differences of losses, which need no backward pass.
@@ -48,7 +48,7 @@ class full_step {
 
   bench::subject on_;
   susc::aligned_vector<float> gradient_;
-  susc::sgld sampler_{.step_size = 1e-5};
+  susc::sgld sampler_{.step_size = 1e-4};  // as much drift as noise
   susc::posterior<float> target_;
   susc::random::key key_{7};
   susc::sgld::state<float> state_;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <ctime>
 #include <limits>
+#include <utility>
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/kernels/ops.hpp"
@@ -27,21 +28,24 @@ double best_seconds(int attempts, F&& call) {
   return best;
 }
 
+namespace detail {
+/// `rounds` times a multiply-add on each of independent registers; indices known to the compiler keep them there.
+template <std::size_t... I>
+void multiply_add_rounds(int rounds, std::index_sequence<I...>) {
+  using lanes = susc::kernels::lanes<float>;
+  lanes x[]{lanes(static_cast<float>(I))...};
+  lanes const factor(0.999f), term(0.1f);
+  for (int r = 0; r != rounds; ++r) ((x[I] = susc::kernels::multiply_add(x[I], factor, term)), ...);
+  float volatile keep = (susc::kernels::sum_of_lanes(x[I]) + ...);
+  (void)keep;
+}
+}  // namespace detail
+
 /// FLOP/s in float32 multiply-adds on registers; a multiply-add is two.
 inline double multiply_add_peak() {
-  using susc::kernels::lanes;
   constexpr int chains = 12, rounds = 1'000'000;
-  double const seconds = best_seconds(5, [] {
-    lanes<float> x[chains];
-    for (int i = 0; i != chains; ++i) x[i] = lanes<float>(static_cast<float>(i));
-    lanes<float> const factor(0.999f), term(0.1f);
-    for (int r = 0; r != rounds; ++r)
-      for (int i = 0; i != chains; ++i) x[i] = susc::kernels::multiply_add(x[i], factor, term);
-    lanes<float> sum = x[0];
-    for (int i = 1; i != chains; ++i) sum = sum + x[i];
-    float volatile keep = susc::kernels::sum_of_lanes(sum);
-    (void)keep;
-  });
+  double const seconds =
+      best_seconds(5, [] { detail::multiply_add_rounds(rounds, std::make_index_sequence<chains>{}); });
   return 2. * chains * rounds * static_cast<double>(susc::kernels::lane_count<float>) / seconds;
 }
 

@@ -29,7 +29,7 @@ class Benchmark:
         if method not in METHODS:  # not compared with anything: ours
             problem, method = name.removesuffix("/real_time"), "ours"
         self.problem, self.method, self.unit = problem, method, "calls/s"
-        self.seconds, self.rates, self.fractions, self.error = [], [], [], None
+        self.seconds, self.rates, self.fractions, self.speed_ups, self.error = [], [], [], [], None
 
     def add(self, entry, where):
         if entry.get("error_occurred"):
@@ -45,6 +45,7 @@ class Benchmark:
             raise Unusable(f"{where}: {entry['name']} took no time: raise --benchmark_min_time")
         self.rates.append(entry.get(self.unit, 1 / self.seconds[-1]))
         self.fractions.append(entry.get("of_peak"))
+        self.speed_ups.append(entry.get("speed_up"))
 
     def rate(self):
         return statistics.median(self.rates)
@@ -110,6 +111,8 @@ def one_run(run):
     for problem, by in problems.items():
         shown = by.get("ours") or next(iter(by.values()))
         fraction = "" if None in shown.fractions else f"{100 * statistics.median(shown.fractions):.0f} %"
+        if None not in shown.speed_ups:
+            fraction = f"{statistics.median(shown.speed_ups):.2f} of 1 thread"
         ratios = [f"{shown.rate() / by[m].rate():.2f}" if m in by and by[m] is not shown else "" for m in METHODS[1:]]
         spread = "" if shown.spread() is None else f"{100 * shown.spread():.1f} %"
         rows.append([problem, si(statistics.median(shown.seconds), "s"), si(shown.rate(), shown.unit), fraction, *ratios,

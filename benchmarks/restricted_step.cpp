@@ -47,8 +47,7 @@ class restricted_step {
   std::string wrong(method) const {
     std::string found;
     for (chain const& c : chains_)
-      found += bench::differs("the gradient, against all weights',", bench::vector(c.gradient),
-                              bench::vector(exact_).cast<double>());
+      found += bench::differs("the gradient", bench::vector(c.gradient), bench::vector(exact_).cast<double>());
     return found;
   }
   /// Tokens are counted once for each chain.

@@ -22,7 +22,7 @@ A = {"context": {"host_name": "h", "compiler": "12"}, "benchmarks": [
     entry("k/small/ours", 5000, 200), entry("k/small/ours", 4000, 220), entry("k/small/ours", 6000, 180),
     entry("k/small/ours", 1, 9999, run_type="aggregate", aggregate_name="stddev"),
     entry("k/small/Eigen", 10000, 100), entry("k/small/loops", 100, 10),
-    entry("scaling/2_threads/real_time", 500)]}
+    entry("scaling/2_threads/real_time", 500, speed_up=1.5)]}
 # Ours twice as fast, Eigen's as before, loops' half as fast.
 B = copy.deepcopy(A)
 for e in B["benchmarks"]:
@@ -60,7 +60,7 @@ class TestReport(unittest.TestCase):
                          ["k/small", "5 ms", "200 tokens/s", "20 %", "2.00", "20.00", "10.0 %", "3"])
         # By the clock on the wall: 2 x 500 us.
         self.assertEqual(self.row(text, "scaling/2_threads"),
-                         ["scaling/2_threads", "1 ms", "1 kcalls/s", "", "", "", "", "1"])
+                         ["scaling/2_threads", "1 ms", "1 kcalls/s", "1.50 of 1 thread", "", "", "", "1"])
 
     def test_two_runs(self):
         text = self.report(self.write("a.json", A), self.write("b.json", B))
