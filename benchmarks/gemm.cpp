@@ -1,98 +1,88 @@
-// Matrix products against Eigen's and plain loops, as fractions of the multiply-add peak measured in this process.
-#include <benchmark/benchmark.h>
-
-#include <Eigen/Core>
-#include <cmath>
-#include <string>
-#include <vector>
-
-#include "peak.hpp"
-#include "susc/core/random.hpp"
-#include "susc/kernels/gemm.hpp"
+// The three matrix products of a linear layer: y = x W, dx = dy Wᵀ, dW = xᵀ dy. As fractions of the multiply-add peak.
+#include "problem.hpp"
 
 namespace {
 
-using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-enum class method { ours, eigen, loops };
-enum class product { plain, right_transposed, left_transposed };
+using bench::Index;
+using bench::method;
+using bench::row_major;
+enum class product { forward, dx, dw };
 
-void loops(row_major& c, row_major const& a, row_major const& b, product which) {
+template <class T>
+void by_eigen(row_major<T>& c, row_major<T> const& a, row_major<T> const& b, product which) {
+  if (which == product::forward) c.noalias() = a * b;
+  if (which == product::dx) c.noalias() = a * b.transpose();
+  if (which == product::dw) c.noalias() = a.transpose() * b;
+}
+
+void by_loops(row_major<float>& c, row_major<float> const& a, row_major<float> const& b, product which) {
   c.setZero();
-  Eigen::Index const depth = which == product::left_transposed ? a.rows() : a.cols();
-  for (Eigen::Index i = 0; i != c.rows(); ++i)
-    for (Eigen::Index p = 0; p != depth; ++p)
-      for (Eigen::Index j = 0; j != c.cols(); ++j)
-        c(i, j) += (which == product::left_transposed ? a(p, i) : a(i, p)) *
-                   (which == product::right_transposed ? b(j, p) : b(p, j));
+  if (which == product::forward)
+    for (Index i = 0; i != c.rows(); ++i)
+      for (Index p = 0; p != a.cols(); ++p)
+        for (Index j = 0; j != c.cols(); ++j) c(i, j) += a(i, p) * b(p, j);
+  if (which == product::dx)
+    for (Index i = 0; i != c.rows(); ++i)
+      for (Index j = 0; j != c.cols(); ++j) {
+        float sum = 0;
+        for (Index p = 0; p != a.cols(); ++p) sum += a(i, p) * b(j, p);
+        c(i, j) = sum;
+      }
+  if (which == product::dw)
+    for (Index p = 0; p != a.rows(); ++p)
+      for (Index i = 0; i != c.rows(); ++i)
+        for (Index j = 0; j != c.cols(); ++j) c(i, j) += a(p, i) * b(p, j);
 }
 
-void compute(row_major& c, row_major const& a, row_major const& b, product which, method how) {
+void by_us(row_major<float>& c, row_major<float> const& a, row_major<float> const& b, product which) {
   namespace kernels = susc::kernels;
-  auto const view = [](row_major const& m) {
-    return kernels::matrix<float const>{m.data(), static_cast<std::size_t>(m.rows()),
-                                        static_cast<std::size_t>(m.cols())};
-  };
-  kernels::matrix<float> const to{c.data(), static_cast<std::size_t>(c.rows()), static_cast<std::size_t>(c.cols())};
-  switch (which) {
-    case product::plain:
-      if (how == method::ours) kernels::multiply<float>(to, view(a), view(b));
-      if (how == method::eigen) c.noalias() = a * b;
-      break;
-    case product::right_transposed:
-      if (how == method::ours) kernels::multiply_transposed<float>(to, view(a), view(b));
-      if (how == method::eigen) c.noalias() = a * b.transpose();
-      break;
-    case product::left_transposed:
-      if (how == method::ours) kernels::transposed_multiply<float>(to, view(a), view(b));
-      if (how == method::eigen) c.noalias() = a.transpose() * b;
-      break;
-  }
-  if (how == method::loops) loops(c, a, b, which);
+  if (which == product::forward) kernels::multiply<float>(bench::view(c), bench::view(a), bench::view(b));
+  if (which == product::dx) kernels::multiply_transposed<float>(bench::view(c), bench::view(a), bench::view(b));
+  if (which == product::dw) kernels::transposed_multiply<float>(bench::view(c), bench::view(a), bench::view(b));
 }
 
-void gemm(benchmark::State& state, method how, product which, Eigen::Index m, Eigen::Index n, Eigen::Index k) {
-  susc::random::stream draw({1});
-  row_major a(which == product::left_transposed ? k : m, which == product::left_transposed ? m : k),
-      b(which == product::right_transposed ? n : k, which == product::right_transposed ? k : n), c(m, n), exact(m, n);
-  for (auto* matrix : {&a, &b})
-    for (Eigen::Index i = 0; i != matrix->size(); ++i) matrix->data()[i] = static_cast<float>(draw.normal());
-  compute(c, a, b, which, how);
-  loops(exact, a, b, which);
-  // Verified before it is timed: rounding of a sum of k products of standard normals.
-  if ((c - exact).cwiseAbs().maxCoeff() > 1e-5f * static_cast<float>(k)) return state.SkipWithError("wrong result");
-  for (auto _ : state) {
-    compute(c, a, b, which, how);
-    benchmark::DoNotOptimize(c.data());
-    benchmark::ClobberMemory();
+class linear_layer {
+ public:
+  static constexpr std::size_t most_for_loops = 256;
+
+  linear_layer(std::size_t tokens, product which, Index inputs, Index outputs) : which_(which) {
+    Index const n = static_cast<Index>(tokens);
+    auto const x = bench::random_matrix(n, inputs, 1), w = bench::random_matrix(inputs, outputs, 2),
+               dy = bench::random_matrix(n, outputs, 3);
+    a_ = which == product::dx ? dy : x;
+    b_ = which == product::dw ? dy : w;
+    by_eigen<double>(exact_, a_.cast<double>(), b_.cast<double>(), which);
+    c_.resizeLike(exact_);
+    multiply_adds_ = static_cast<double>(n * inputs * outputs);
   }
-  static double const peak = multiply_add_peak();
-  double const work = 2. * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  state.counters["GFLOP/s"] = benchmark::Counter(work * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["of_peak"] = benchmark::Counter(work / peak, benchmark::Counter::kIsIterationInvariantRate);
-}
+  void start() { c_.setConstant(std::numeric_limits<float>::quiet_NaN()); }
+  void run(method how) {
+    if (how == method::ours) by_us(c_, a_, b_, which_);
+    if (how == method::eigen) by_eigen(c_, a_, b_, which_);
+    if (how == method::loops) by_loops(c_, a_, b_, which_);
+  }
+  std::string wrong(method) const { return bench::differs("the product", c_, exact_); }
+  bench::work done() const { return bench::flop(2 * multiply_adds_); }
+
+ private:
+  product which_;
+  row_major<float> a_, b_, c_;
+  row_major<double> exact_;
+  double multiply_adds_;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  struct shape {
-    char const* name;
-    product which;
-    Eigen::Index m, n, k;
-  };
-  // Tokens x vocabulary x width and their gradients: the demo's model, then the paper's.
-  shape const shapes[]{{"logits", product::plain, 128, 1024, 128},
-                       {"logits_dx", product::right_transposed, 128, 128, 1024},
-                       {"logits_dw", product::left_transposed, 128, 1024, 128},
-                       {"qkv", product::plain, 512, 384, 128},
-                       {"head", product::plain, 512, 48, 128},
-                       {"paper_logits", product::plain, 128, 5000, 256},
-                       {"paper_logits_dx", product::right_transposed, 128, 256, 5000},
-                       {"paper_logits_dw", product::left_transposed, 256, 5000, 128},
-                       {"paper_qkv", product::plain, 1024, 768, 256}};
-  for (shape const& s : shapes)
-    for (auto const& [name, how] :
-         {std::pair{"ours", method::ours}, {"Eigen", method::eigen}, {"loops", method::loops}})
-      benchmark::RegisterBenchmark((std::string(s.name) + "/" + name).c_str(), gemm, how, s.which, s.m, s.n, s.k);
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
+  struct {
+    std::string name;
+    std::size_t tokens;
+    Index inputs, outputs;
+  } const layers[]{{"demo_logits", 512, 128, 1024}, {"demo_qkv", 512, 128, 384},       {"demo_out", 512, 128, 128},
+                   {"demo_head", 512, 128, 48},     {"paper_logits", 2048, 256, 5000}, {"paper_qkv", 2048, 256, 768},
+                   {"paper_out", 2048, 256, 256},   {"paper_head", 2048, 256, 96}};
+  for (auto const& l : layers)
+    for (auto const& [suffix, which] : {std::pair{"", product::forward}, {"_dx", product::dx}, {"_dw", product::dw}})
+      bench::add<linear_layer>("gemm/" + l.name + suffix, bench::all_methods, l.tokens, which, l.inputs, l.outputs);
+  return bench::run(argc, argv);
 }
