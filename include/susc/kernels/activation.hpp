@@ -39,26 +39,26 @@ struct gelu {
   }
 };
 
-/// x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), GPT-2's approximation.
+/// x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), GPT-2's approximation: x times the logistic function of twice the
+/// argument of tanh, which takes one exponential.
 struct gelu_new {
   template <class V>
-  static V hyperbolic(V x) {
+  static V logistic(V x) {
     using T = typename V::value_type;
-    T const factor = std::numbers::sqrt2_v<T> * std::numbers::inv_sqrtpi_v<T>;
-    return xsimd::tanh(V(factor) * (x + V(T(0.044715)) * x * x * x));
+    T const factor = -2 * std::numbers::sqrt2_v<T> * std::numbers::inv_sqrtpi_v<T>;
+    V const argument = V(factor) * x * (V(T(1)) + V(T(0.044715)) * x * x);
+    return V(T(1)) / (V(T(1)) + xsimd::exp(xsimd::min(argument, V(T(80)))));  // beyond, the result is 0 in any case
   }
   template <class V>
   static V value(V x) {
-    using T = typename V::value_type;
-    return V(T(0.5)) * x * (V(T(1)) + hyperbolic(x));
+    return x * logistic(x);
   }
   template <class V>
   static V slope(V x) {
     using T = typename V::value_type;
-    T const factor = std::numbers::sqrt2_v<T> * std::numbers::inv_sqrtpi_v<T>;
-    V const t = hyperbolic(x);
-    return V(T(0.5)) * (V(T(1)) + t) +
-           V(T(0.5)) * x * (V(T(1)) - t * t) * V(factor) * (V(T(1)) + V(T(3 * 0.044715)) * x * x);
+    T const factor = 2 * std::numbers::sqrt2_v<T> * std::numbers::inv_sqrtpi_v<T>;
+    V const s = logistic(x);
+    return s + x * s * (V(T(1)) - s) * V(factor) * (V(T(1)) + V(T(3 * 0.044715)) * x * x);
   }
 };
 
