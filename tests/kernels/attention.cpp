@@ -91,14 +91,18 @@ struct errors {
   worst z, log_sum, dq, dk, dv;
 };
 
+// growth: a factor for the keys of each block, so that the largest score moves from block to block.
 template <class T>
 void compare(errors& found, kernels::attention_scratch<T>& scratch, std::size_t length, std::size_t width, double size,
-             std::size_t offset, susc::random::stream& draw) {
+             std::size_t offset, susc::random::stream& draw, std::vector<double> const& growth = {}) {
   // Every operand has its own leading dimension, with NaNs between the rows.
   auto const buffer = [&](std::size_t more) { return guarded<T>(length, width, width + more, offset + more); };
   guarded<T> q = buffer(1), k = buffer(2), v = buffer(3), z = buffer(0), dz = buffer(2), dq = buffer(3), dk = buffer(0),
              dv = buffer(1), log_sum(length, offset);
   q.fill(draw, size), k.fill(draw, size), v.fill(draw), dz.fill(draw);
+  for (std::size_t j = 0; j != length && !growth.empty(); ++j)
+    for (std::size_t d = 0; d != width; ++d)
+      k.at(j, d) *= static_cast<T>(growth[j / kernels::attention_block % growth.size()]);
   kernels::causal_attention(z.data(), z.stride(), log_sum.data(), q.data(), q.stride(), k.data(), k.stride(), v.data(),
                             v.stride(), length, width, scratch);
   kernels::causal_attention_backward(dq.data(), dq.stride(), dk.data(), dk.stride(), dv.data(), dv.stride(), dz.data(),
@@ -136,6 +140,44 @@ TEST_CASE_TEMPLATE("attention and its gradient against whole matrices: lengths 1
   for (std::size_t const length : {1, 31, 32, 33, 64, 65})
     for (std::size_t width = 1; width <= 20; ++width) compare(found, scratch, length, width, 1, width, draw);
   check(found);
+}
+
+TEST_CASE_TEMPLATE("attention beyond one block of keys, the largest score growing and falling from block to block", T,
+                   float, double) {
+  susc::random::stream draw{{11}};
+  kernels::attention_scratch<T> scratch;
+  errors found;
+  constexpr std::size_t block = kernels::attention_block;
+  for (std::size_t const length : {block - 1, block, block + 1, block + 17, 2 * block, 2 * block + 1, 3 * block - 5})
+    for (std::size_t const width : {1, 7, 16, 24}) {
+      compare(found, scratch, length, width, 1, length + width, draw);
+      for (auto const& growth : {std::vector{0.1, 1.0, 3.0}, std::vector{3.0, 1.0, 0.1}, std::vector{0.3, 30.0, 1.0}})
+        compare(found, scratch, length, width, 1, width, draw, growth);
+    }
+  check(found);
+}
+
+TEST_CASE_TEMPLATE("attention has the same bits wherever its operands lie", T, float, double) {
+  constexpr std::size_t length = 150, width = 11;
+  kernels::attention_scratch<T> scratch;
+  std::vector<std::vector<double>> results;
+  for (std::size_t offset = 0; offset != shapes::offsets; ++offset) {
+    auto const buffer = [&] { return guarded<T>(length, width, width + offset, offset); };
+    guarded<T> q = buffer(), k = buffer(), v = buffer(), z = buffer(), dz = buffer(), dq = buffer(), dk = buffer(),
+               dv = buffer(), log_sum(length, offset);
+    susc::random::stream draw{{12}};
+    q.fill(draw), k.fill(draw), v.fill(draw), dz.fill(draw);
+    std::size_t const stride = q.stride();
+    kernels::causal_attention(z.data(), stride, log_sum.data(), q.data(), stride, k.data(), stride, v.data(), stride,
+                              length, width, scratch);
+    kernels::causal_attention_backward(dq.data(), stride, dk.data(), stride, dv.data(), stride, dz.data(), stride,
+                                       z.data(), stride, log_sum.data(), q.data(), stride, k.data(), stride, v.data(),
+                                       stride, length, width, scratch);
+    results.emplace_back();
+    for (auto* part : {&z, &log_sum, &dq, &dk, &dv})
+      for (double const x : part->values()) results.back().push_back(x);
+  }
+  for (auto const& other : results) CHECK(other == results.front());
 }
 
 TEST_CASE_TEMPLATE("attention with scores up to 1e4 in size is finite and as accurate as it can be", T, float, double) {

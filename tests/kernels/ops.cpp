@@ -65,6 +65,45 @@ TEST_CASE_TEMPLATE("exponential: relative error, and 0 for masked scores", T, fl
   CHECK(error.value() <= 1);
   CHECK(at(T(0)) == 1);
   for (double const x : {-1e30, -1e4, -1e10}) CHECK(at(T(x)) == 0);
+  CHECK(at(-std::numeric_limits<T>::infinity()) == 0);
+  CHECK(at(std::numeric_limits<T>::lowest()) == 0);
+}
+
+TEST_CASE("exponential: NaN gives NaN, whatever its other bits") {
+  for (float const x : {std::numeric_limits<float>::quiet_NaN(), std::nanf("1"), std::nanf("1234567")})
+    CHECK(std::isnan(kernels::sum_of_lanes(kernels::exponential(kernels::lanes<float>(x)))));
+}
+
+TEST_CASE_TEMPLATE("logarithm: relative error, absolute near 1", T, float, double) {
+  constexpr std::size_t n = kernels::lane_count<T>;
+  shapes::worst error;
+  for (int i = -20000; i <= 20000; ++i) {
+    T const x = static_cast<T>(std::exp(i * 0.004)), result = kernels::logarithm(kernels::lanes<T>(x)).get(n - 1);
+    double const exact = std::log(double(x));
+    error.add(result, exact, 2 * shapes::epsilon<T> * (1 + std::abs(exact)));
+  }
+  CHECK(error.value() <= 1);
+}
+
+TEST_CASE_TEMPLATE("where_less chooses lane by lane", T, float, double) {
+  constexpr std::size_t n = kernels::lane_count<T>;
+  guarded<T> a(n), b(n), to(n);
+  for (std::size_t i = 0; i != n; ++i) a[i] = T(i % 3), b[i] = T(1);
+  kernels::store(to.data(), kernels::where_less(kernels::load(a.data()), kernels::load(b.data()),
+                                                kernels::lanes<T>(T(5)), kernels::lanes<T>(T(6))));
+  for (std::size_t i = 0; i != n; ++i) CHECK(to[i] == (a[i] < b[i] ? 5 : 6));
+}
+
+TEST_CASE_TEMPLATE("transpose_square: columns for rows, and nothing beside them", T, float, double) {
+  constexpr std::size_t n = kernels::square<T>;
+  susc::random::stream draw{{2}};
+  for (std::size_t offset = 0; offset != shapes::offsets; ++offset) {
+    guarded<T> from(n, n, n + 3, offset), to(n, n, n + 1, offset + 1);
+    from.fill(draw);
+    kernels::transpose_square(to.data(), to.stride(), from.data(), from.stride());
+    for (std::size_t i = 0; i != n; ++i)
+      for (std::size_t j = 0; j != n; ++j) CHECK(to.at(j, i) == from.at(i, j));
+  }
 }
 
 TEST_CASE_TEMPLATE("padded: the smallest multiple that is not below", T, float, double) {

@@ -1,111 +1,199 @@
 #pragma once
-/// Causal self-attention of one head over one sequence, forward and backward, a block of queries at a time: the (T, T)
-/// scores are never held and blocks above the diagonal are never computed.
+/// Causal self-attention of one head over one sequence, forward and backward, a tile of scores at a time: the (T, T)
+/// scores are never held, tiles above the diagonal never computed (Dao et al. 2022, "FlashAttention").
 //   scores[i,j] = q[i,:]·k[j,:] / sqrt(head_width), j <= i     P = softmax_j(scores)     z[i,:] = Σ_j P[i,j] v[j,:]
 //   q, k, v, z, dq, dk, dv, dz  (T, head_width) row-major with leading dimensions
 //   log_sum[i]  (T)  log Σ_j exp(scores[i,j]), kept for the backward pass, which recomputes P
-// Queries are the SIMD lanes, so the softmax runs down columns and needs no horizontal sum.
-// Error vs. double: each of z, dq, dk, dv <= attention_error * eps * (T + head_width * S) * its formula with all terms
-// replaced by their absolutes, S = 1 + max_ij Σ_d |q[i,d] k[j,d]| / sqrt(head_width); log_sum the same with 1 for
-// formula.
+// A block of keys stays in the L1 cache while panels of queries pass by. The queries of a panel are the SIMD lanes of
+// its score tile, so the softmax runs down columns and needs no horizontal sum. Error vs. double: each of z, dq, dk, dv
+// <= attention_error * eps * (T + head_width * S) * its formula with all terms replaced by their absolutes, S = 1 +
+// max_ij Σ_d |q[i,d] k[j,d]| / sqrt(head_width); log_sum the same with 1 for formula.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
-#include <vector>
+#include <utility>
 
+#include "susc/core/aligned_vector.hpp"
+#include "susc/kernels/gemm.hpp"
 #include "susc/kernels/ops.hpp"
 
 namespace susc::kernels {
 
-inline constexpr std::size_t attention_block = 32;  ///< queries a block
+inline constexpr std::size_t attention_block = 128;  ///< keys a block: a multiple of every panel
+template <class T>
+inline constexpr std::size_t attention_panel = 2 * lane_count<T>;  ///< queries a panel
 inline constexpr double attention_error = 2;
 
-/// Reusable memory of the attention kernels; grows to the longest sequence seen.
+namespace detail {
+template <class T>
+constexpr std::size_t padded_length(std::size_t length) {
+  return (length + attention_panel<T> - 1) / attention_panel<T> * attention_panel<T>;
+}
+}  // namespace detail
+
+/// Reusable memory of the attention kernels; grows to the longest sequence seen. T: the length, padded to panels; wide:
+/// the head_width, padded to registers.
 template <class T>
 struct attention_scratch {
-  std::vector<T> scores, slopes;        // (T, block): Pᵀ and dSᵀ, keys as rows, queries as lanes
-  std::vector<T> queries, values, out;  // (head_width, block): Qᵀ, dZᵀ and Zᵀ (or dQᵀ) of the block
-  std::vector<T> row_queries, row_dz;   // (block, padded head_width)
-  std::vector<T> dk, dv;                // (T, padded head_width)
+  aligned_vector<T> keys, values, dk, dv;     // (block, wide)
+  aligned_vector<T> scores, slopes;           // (block, panel): Pᵀ and dSᵀ, keys as rows, queries as lanes
+  aligned_vector<T> queries, dz;              // (T, wide)
+  aligned_vector<T> query_panels, dz_panels;  // (T / panel, wide, panel): each panel transposed
+  aligned_vector<T> sums;                     // (T, wide): Σ_j exp(score - largest) v[j,:]; backward: dq
+  aligned_vector<T> largest, sum;             // (T): of the softmax so far; backward: log_sum and dz[i,:]·z[i,:]
 
   void reserve(std::size_t length, std::size_t head_width) {
-    std::size_t const wide = padded<T>(head_width);
-    grow(scores, length * attention_block);
-    grow(slopes, length * attention_block);
-    for (auto* buffer : {&queries, &values, &out}) grow(*buffer, head_width * attention_block);
-    for (auto* buffer : {&row_queries, &row_dz}) grow(*buffer, wide * attention_block);
-    for (auto* buffer : {&dk, &dv}) grow(*buffer, length * wide);
+    std::size_t const wide = padded<T>(head_width), rows = detail::padded_length<T>(length);
+    for (auto* buffer : {&keys, &values, &dk, &dv}) grow(*buffer, attention_block * wide);
+    for (auto* buffer : {&scores, &slopes}) grow(*buffer, attention_block * attention_panel<T>);
+    for (auto* buffer : {&queries, &dz, &query_panels, &dz_panels, &sums}) grow(*buffer, rows * wide);
+    for (auto* buffer : {&largest, &sum}) grow(*buffer, rows);
   }
 
  private:
-  static void grow(std::vector<T>& buffer, std::size_t size) {
+  static void grow(aligned_vector<T>& buffer, std::size_t size) {
     if (buffer.size() < size) buffer.resize(size);
   }
 };
 
 namespace detail {
-/// c[r,:] (+)= Σ_s a(r,s) b[s,:] for r in [0, rows), s in [0, depth): Rows x Lanes accumulators stay in registers.
-/// a(r,s) = a[r * row_stride + s * depth_stride]; b, c have `width` columns, a multiple of the lane count.
-template <bool Add, class T, std::size_t Rows, std::size_t Columns>
-void outer_product_tile(T* c, T const* a, std::size_t row_stride, std::size_t depth_stride, T const* b,
-                        std::size_t depth, std::size_t width) {
+/// A tile of C (Rows x Columns lanes) (+)= A (Rows x depth) B.
+template <bool Add, std::size_t Columns, std::size_t Rows, class T>
+[[gnu::always_inline]] inline void small_tile(T* c, std::size_t ldc, strided<T> a, T const* b, std::size_t ldb,
+                                              std::size_t depth) {
   constexpr std::size_t step = lane_count<T>;
+  // Unrolled by request: over a short depth the sums must not take a way through memory.
   lanes<T> sums[Rows][Columns];
+#pragma GCC unroll 16
   for (std::size_t r = 0; r != Rows; ++r)
-    for (std::size_t l = 0; l != Columns; ++l) sums[r][l] = Add ? load(c + r * width + l * step) : lanes<T>(T(0));
-  for (std::size_t s = 0; s != depth; ++s) {
+#pragma GCC unroll 2
+    for (std::size_t l = 0; l != Columns; ++l) sums[r][l] = Add ? load(c + r * ldc + l * step) : lanes<T>(T(0));
+#pragma GCC unroll 1
+  for (std::size_t p = 0; p != depth; ++p) {
     lanes<T> row[Columns];
-    for (std::size_t l = 0; l != Columns; ++l) row[l] = load(b + s * width + l * step);
+#pragma GCC unroll 2
+    for (std::size_t l = 0; l != Columns; ++l) row[l] = load(b + p * ldb + l * step);
+#pragma GCC unroll 16
     for (std::size_t r = 0; r != Rows; ++r) {
-      lanes<T> const factor(a[r * row_stride + s * depth_stride]);
+      lanes<T> const factor(a.data[r * a.row_stride + p * a.column_stride]);
+#pragma GCC unroll 2
       for (std::size_t l = 0; l != Columns; ++l) sums[r][l] = multiply_add(factor, row[l], sums[r][l]);
     }
   }
+#pragma GCC unroll 16
   for (std::size_t r = 0; r != Rows; ++r)
-    for (std::size_t l = 0; l != Columns; ++l) store(c + r * width + l * step, sums[r][l]);
+#pragma GCC unroll 2
+    for (std::size_t l = 0; l != Columns; ++l) store(c + r * ldc + l * step, sums[r][l]);
 }
 
+/// A tile of `rows` <= tile_rows rows.
+template <bool Add, std::size_t Columns, class T, std::size_t... Fewer>
+[[gnu::always_inline]] inline void small_tile_of(std::size_t rows, std::index_sequence<Fewer...>, T* c, std::size_t ldc,
+                                                 strided<T> a, T const* b, std::size_t ldb, std::size_t depth) {
+  constexpr std::size_t most = sizeof...(Fewer);
+  (void)((rows == most - Fewer && (small_tile<Add, Columns, most - Fewer>(c, ldc, a, b, ldb, depth), true)) || ...);
+}
+
+/// Columns of C from the given one.
+template <bool Add, std::size_t Columns, class T>
+void small_panel(matrix<T> c, strided<T> a, matrix<T const> b, std::size_t column) {
+  // Tiles of nearly equal height: a low one at the end would not hide the latency of the multiply-adds.
+  std::size_t tiles = (c.rows + tile_rows<T> - 1) / tile_rows<T>;
+  for (std::size_t i = 0, rows; tiles != 0; --tiles, i += rows) {
+    rows = (c.rows - i + tiles - 1) / tiles;
+    small_tile_of<Add, Columns>(rows, std::make_index_sequence<tile_rows<T>>{}, c.data + i * c.stride + column,
+                                c.stride, strided<T>{a.data + i * a.row_stride, a.row_stride, a.column_stride},
+                                b.data + column, b.stride, b.rows);
+  }
+}
+
+/// C (m, n) (+)= A (m, depth) B (depth, n), n a multiple of the lane count; all of it lies in the nearest caches.
 template <bool Add, class T>
-void outer_product(T* c, T const* a, std::size_t row_stride, std::size_t depth_stride, T const* b, std::size_t rows,
-                   std::size_t depth, std::size_t width) {
-  constexpr std::size_t step = lane_count<T>;
+void small_product(matrix<T> c, strided<T> a, matrix<T const> b) {
   std::size_t column = 0;
-  auto const rows_of = [&]<std::size_t Columns>() {
-    std::size_t r = 0;
-    for (; r + 4 <= rows; r += 4)
-      outer_product_tile<Add, T, 4, Columns>(c + r * width + column, a + r * row_stride, row_stride, depth_stride,
-                                             b + column, depth, width);
-    for (; r != rows; ++r)
-      outer_product_tile<Add, T, 1, Columns>(c + r * width + column, a + r * row_stride, row_stride, depth_stride,
-                                             b + column, depth, width);
-    column += Columns * step;
-  };
-  while (column + 2 * step <= width) rows_of.template operator()<2>();
-  if (column != width) rows_of.template operator()<1>();
+  for (; column + 2 * lane_count<T> <= c.columns; column += 2 * lane_count<T>) small_panel<Add, 2>(c, a, b, column);
+  if (column != c.columns) small_panel<Add, 1>(c, a, b, column);
 }
 
-/// to (columns, block) = scale * fromᵀ, lanes beyond `rows` zero.
+/// to (rows, to_columns) = scale * from (rows, columns), padded by zeros where to_columns > columns.
 template <class T>
-void transpose_block(T* to, T const* from, std::size_t stride, std::size_t rows, std::size_t columns, T scale) {
-  for (std::size_t d = 0; d != columns; ++d)
-    for (std::size_t i = 0; i != attention_block; ++i)
-      to[d * attention_block + i] = i < rows ? scale * from[i * stride + d] : T(0);
-}
-/// to (rows, wide) = scale * from with columns padded by zeros.
-template <class T>
-void pad_rows(T* to, std::size_t wide, T const* from, std::size_t stride, std::size_t rows, std::size_t columns,
-              T scale) {
-  for (std::size_t i = 0; i != rows; ++i)
-    for (std::size_t d = 0; d != wide; ++d) to[i * wide + d] = d < columns ? scale * from[i * stride + d] : T(0);
+void copy_rows(T* to, std::size_t to_stride, std::size_t to_columns, T const* from, std::size_t stride,
+               std::size_t columns, std::size_t rows, T scale) {
+  std::size_t const whole = columns / lane_count<T> * lane_count<T>;
+  for (; rows != 0; --rows, to += to_stride, from += stride) {
+    for (std::size_t d = 0; d != whole; d += lane_count<T>) store(to + d, lanes<T>(scale) * load(from + d));
+    for (std::size_t d = whole; d != columns; ++d) to[d] = scale * from[d];
+    for (std::size_t d = columns; d < to_columns; ++d) to[d] = T(0);
+  }
 }
 
-/// Scores of queries [begin, begin + 32) against keys [0, last), transposed; keys after a query get -1e30.
+/// rows (T, wide) = scale * from; panels: the same transposed a panel at a time. Rows beyond `length` are zero.
 template <class T>
-void masked_scores(T* scores, T const* k, std::size_t ldk, T const* queries, std::size_t begin, std::size_t last,
-                   std::size_t head_width) {
-  outer_product<false>(scores, k, ldk, 1, queries, last, head_width, attention_block);
-  for (std::size_t j = begin; j < last; ++j)
-    for (std::size_t i = 0; i != std::min(j - begin, attention_block); ++i) scores[j * attention_block + i] = T(-1e30);
+void make_panels(T* panels, T* rows, std::size_t wide, T const* from, std::size_t stride, std::size_t columns,
+                 std::size_t length, T scale) {
+  constexpr std::size_t panel = attention_panel<T>;
+  copy_rows(rows, wide, wide, from, stride, columns, length, scale);
+  std::size_t const all = padded_length<T>(length);
+  std::fill(rows + length * wide, rows + all * wide, T(0));
+  for (std::size_t begin = 0; begin != all; begin += panel, rows += panel * wide, panels += panel * wide)
+    for (std::size_t i = 0; i != panel; i += square<T>)
+      for (std::size_t d = 0; d < columns; d += square<T>)
+        transpose_square(panels + d * panel + i, panel, rows + i * wide + d, wide);
+}
+
+template <class T>
+T inner_product(T const* a, T const* b, std::size_t count) {
+  std::size_t const whole = count / lane_count<T> * lane_count<T>;
+  lanes<T> sums(T(0));
+  for (std::size_t i = 0; i != whole; i += lane_count<T>) sums = multiply_add(load(a + i), load(b + i), sums);
+  T sum = sum_of_lanes(sums);
+  for (std::size_t i = whole; i != count; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+inline constexpr double masked_score = -1e30;
+
+/// Scores of a panel of queries against keys [0, count), transposed; keys after a query, whose number among the keys is
+/// `before` + its number in the panel, get masked_score.
+template <class T>
+void causal_scores(T* scores, T const* keys, T const* queries, std::size_t wide, std::size_t head_width,
+                   std::size_t count, std::size_t before) {
+  constexpr std::size_t panel = attention_panel<T>;
+  alignas(64) static constexpr auto numbers = [] {
+    std::array<T, panel> all{};
+    for (std::size_t i = 0; i != panel; ++i) all[i] = static_cast<T>(i);
+    return all;
+  }();
+  small_product<false, T>({scores, count, panel}, {keys, wide, 1}, {queries, head_width, panel});
+  for (std::size_t j = before + 1; j < count; ++j)
+    for (std::size_t i = 0; i != panel; i += lane_count<T>) {
+      T* const at = scores + j * panel + i;
+      lanes<T> const key(static_cast<T>(j - before));
+      store(at, where_less(load(numbers.data() + i), key, lanes<T>(T(masked_score)), load(at)));
+    }
+}
+
+/// Replaces scores by exp(score - the largest so far), updates `largest` and `sum`; keep: the factors that bring sums
+/// of earlier exponentials down to the new largest.
+template <class T>
+void softmax_panel(T* scores, std::size_t count, T* largest, T* sum, T* keep) {
+  constexpr std::size_t panel = attention_panel<T>;
+  for (std::size_t i = 0; i != panel; i += lane_count<T>) {
+    lanes<T> const before = load(largest + i);
+    lanes<T> now = before;
+    for (std::size_t j = 0; j != count; ++j) now = maximum(now, load(scores + j * panel + i));
+    lanes<T> const factor = exponential(before - now);
+    lanes<T> total = load(sum + i) * factor;
+    for (std::size_t j = 0; j != count; ++j) {
+      lanes<T> const e = exponential(load(scores + j * panel + i) - now);
+      store(scores + j * panel + i, e);
+      total = total + e;
+    }
+    store(largest + i, now);
+    store(sum + i, total);
+    store(keep + i, factor);
+  }
 }
 }  // namespace detail
 
@@ -113,33 +201,40 @@ template <class T>
 void causal_attention(T* z, std::size_t ldz, T* log_sum, T const* q, std::size_t ldq, T const* k, std::size_t ldk,
                       T const* v, std::size_t ldv, std::size_t length, std::size_t head_width,
                       attention_scratch<T>& scratch) {
-  constexpr std::size_t block = attention_block, step = lane_count<T>;
+  constexpr std::size_t panel = attention_panel<T>;
   scratch.reserve(length, head_width);
+  std::size_t const wide = padded<T>(head_width);
   T const scale = 1 / std::sqrt(static_cast<T>(head_width));
-  for (std::size_t begin = 0; begin < length; begin += block) {
-    std::size_t const count = std::min(block, length - begin), last = begin + count;
-    T* const scores = scratch.scores.data();
-    detail::transpose_block(scratch.queries.data(), q + begin * ldq, ldq, count, head_width, scale);
-    detail::masked_scores(scores, k, ldk, scratch.queries.data(), begin, last, head_width);
-    T largest[block], sum[block];
-    for (std::size_t i = 0; i != block; i += step) {
-      lanes<T> m = load(scores + i);
-      for (std::size_t j = 1; j != last; ++j) m = maximum(m, load(scores + j * block + i));
-      lanes<T> s(T(0));
-      for (std::size_t j = 0; j != last; ++j) {
-        lanes<T> const e = exponential(load(scores + j * block + i) - m);
-        store(scores + j * block + i, e);
-        s = s + e;
+  T *const keys = scratch.keys.data(), *const values = scratch.values.data(), *const scores = scratch.scores.data();
+  detail::make_panels(scratch.query_panels.data(), scratch.queries.data(), wide, q, ldq, head_width, length, scale);
+  std::fill(scratch.largest.begin(), scratch.largest.end(), T(detail::masked_score));
+  std::fill(scratch.sum.begin(), scratch.sum.end(), T(0));
+  for (std::size_t first = 0; first < length; first += attention_block) {
+    std::size_t const count = std::min(attention_block, length - first);
+    detail::copy_rows(keys, wide, wide, k + first * ldk, ldk, head_width, count, T(1));
+    detail::copy_rows(values, wide, wide, v + first * ldv, ldv, head_width, count, T(1));
+    for (std::size_t begin = first; begin < length; begin += panel) {
+      std::size_t const seen = std::min(count, begin + panel - first);
+      detail::causal_scores(scores, keys, scratch.query_panels.data() + begin * wide, wide, head_width, seen,
+                            begin - first);
+      T keep[panel];
+      detail::softmax_panel(scores, seen, scratch.largest.data() + begin, scratch.sum.data() + begin, keep);
+      matrix<T> const sums(scratch.sums.data() + begin * wide, panel, wide);
+      if (first == 0) {
+        detail::small_product<false, T>(sums, {scores, 1, panel}, {values, seen, wide});
+        continue;
       }
-      store(largest + i, m);
-      store(sum + i, s);
-    }
-    detail::outer_product<false>(scratch.out.data(), v, 1, ldv, scores, head_width, last, block);
-    for (std::size_t i = 0; i != count; ++i) {
-      log_sum[begin + i] = largest[i] + std::log(sum[i]);
-      for (std::size_t d = 0; d != head_width; ++d) z[(begin + i) * ldz + d] = scratch.out[d * block + i] / sum[i];
+      for (std::size_t i = 0; i != panel; ++i)
+        detail::copy_rows(sums.data + i * wide, wide, wide, sums.data + i * wide, wide, wide, 1, keep[i]);
+      detail::small_product<true, T>(sums, {scores, 1, panel}, {values, seen, wide});
     }
   }
+  for (std::size_t i = 0; i != length; ++i)
+    detail::copy_rows(z + i * ldz, ldz, head_width, scratch.sums.data() + i * wide, wide, head_width, 1,
+                      1 / scratch.sum[i]);
+  for (std::size_t i = 0; i < length; i += lane_count<T>)
+    store(scratch.sum.data() + i, load(scratch.largest.data() + i) + logarithm(load(scratch.sum.data() + i)));
+  std::copy_n(scratch.sum.begin(), length, log_sum);
 }
 
 /// dq, dk, dv are overwritten.
@@ -148,45 +243,49 @@ void causal_attention_backward(T* dq, std::size_t lddq, T* dk, std::size_t lddk,
                                std::size_t lddz, T const* z, std::size_t ldz, T const* log_sum, T const* q,
                                std::size_t ldq, T const* k, std::size_t ldk, T const* v, std::size_t ldv,
                                std::size_t length, std::size_t head_width, attention_scratch<T>& scratch) {
-  constexpr std::size_t block = attention_block, step = lane_count<T>;
+  constexpr std::size_t panel = attention_panel<T>;
   scratch.reserve(length, head_width);
-  std::size_t const wide = padded<T>(head_width);
+  std::size_t const wide = padded<T>(head_width), rows = detail::padded_length<T>(length);
   T const scale = 1 / std::sqrt(static_cast<T>(head_width));
-  std::fill_n(scratch.dk.begin(), length * wide, T(0));
-  std::fill_n(scratch.dv.begin(), length * wide, T(0));
-  for (std::size_t begin = 0; begin < length; begin += block) {
-    std::size_t const count = std::min(block, length - begin), last = begin + count;
-    T *const p = scratch.scores.data(), *const ds = scratch.slopes.data();
-    detail::transpose_block(scratch.queries.data(), q + begin * ldq, ldq, count, head_width, scale);
-    detail::transpose_block(scratch.values.data(), dz + begin * lddz, lddz, count, head_width, T(1));
-    detail::pad_rows(scratch.row_queries.data(), wide, q + begin * ldq, ldq, count, head_width, scale);
-    detail::pad_rows(scratch.row_dz.data(), wide, dz + begin * lddz, lddz, count, head_width, T(1));
-    detail::masked_scores(p, k, ldk, scratch.queries.data(), begin, last, head_width);
-    detail::outer_product<false>(ds, v, ldv, 1, scratch.values.data(), last, head_width, block);
-    T shift[block], inner[block];
-    for (std::size_t i = 0; i != block; ++i) {
-      shift[i] = i < count ? log_sum[begin + i] : T(0);
-      inner[i] = 0;
-      for (std::size_t d = 0; i < count && d != head_width; ++d)
-        inner[i] += dz[(begin + i) * lddz + d] * z[(begin + i) * ldz + d];
-    }
-    for (std::size_t j = 0; j != last; ++j)
-      for (std::size_t i = 0; i != block; i += step) {
-        lanes<T> const probability = exponential(load(p + j * block + i) - load(shift + i));
-        store(p + j * block + i, probability);
-        store(ds + j * block + i, probability * (load(ds + j * block + i) - load(inner + i)));
-      }
-    detail::outer_product<false>(scratch.out.data(), k, 1, ldk, ds, head_width, last, block);
-    for (std::size_t i = 0; i != count; ++i)
-      for (std::size_t d = 0; d != head_width; ++d) dq[(begin + i) * lddq + d] = scale * scratch.out[d * block + i];
-    detail::outer_product<true>(scratch.dv.data(), p, block, 1, scratch.row_dz.data(), last, count, wide);
-    detail::outer_product<true>(scratch.dk.data(), ds, block, 1, scratch.row_queries.data(), last, count, wide);
+  T *const keys = scratch.keys.data(), *const values = scratch.values.data();
+  T *const p = scratch.scores.data(), *const ds = scratch.slopes.data();
+  T *const shifts = scratch.largest.data(), *const inner = scratch.sum.data();
+  detail::make_panels(scratch.query_panels.data(), scratch.queries.data(), wide, q, ldq, head_width, length, scale);
+  detail::make_panels(scratch.dz_panels.data(), scratch.dz.data(), wide, dz, lddz, head_width, length, T(1));
+  for (std::size_t i = 0; i != rows; ++i) {
+    shifts[i] = i < length ? log_sum[i] : T(0);
+    inner[i] = i < length ? detail::inner_product(dz + i * lddz, z + i * ldz, head_width) : T(0);
   }
-  for (std::size_t j = 0; j != length; ++j)
-    for (std::size_t d = 0; d != head_width; ++d) {
-      dk[j * lddk + d] = scratch.dk[j * wide + d];
-      dv[j * lddv + d] = scratch.dv[j * wide + d];
+  std::fill_n(scratch.sums.begin(), rows * wide, T(0));
+  for (std::size_t first = 0; first < length; first += attention_block) {
+    std::size_t const count = std::min(attention_block, length - first);
+    detail::copy_rows(keys, wide, wide, k + first * ldk, ldk, head_width, count, T(1));
+    detail::copy_rows(values, wide, wide, v + first * ldv, ldv, head_width, count, T(1));
+    std::fill_n(scratch.dk.begin(), count * wide, T(0));
+    std::fill_n(scratch.dv.begin(), count * wide, T(0));
+    for (std::size_t begin = first; begin < length; begin += panel) {
+      std::size_t const seen = std::min(count, begin + panel - first), row = begin * wide;
+      detail::causal_scores(p, keys, scratch.query_panels.data() + row, wide, head_width, seen, begin - first);
+      detail::small_product<false, T>({ds, seen, panel}, {values, wide, 1},
+                                      {scratch.dz_panels.data() + row, head_width, panel});
+      for (std::size_t i = 0; i != panel; i += lane_count<T>) {
+        lanes<T> const shift = load(shifts + begin + i), mean = load(inner + begin + i);
+        for (std::size_t at = i; at < seen * panel; at += panel) {
+          lanes<T> const probability = exponential(load(p + at) - shift);
+          store(p + at, probability);
+          store(ds + at, probability * (load(ds + at) - mean));
+        }
+      }
+      detail::small_product<true, T>({scratch.sums.data() + row, panel, wide}, {ds, 1, panel}, {keys, seen, wide});
+      detail::small_product<true, T>({scratch.dv.data(), seen, wide}, {p, panel, 1},
+                                     {scratch.dz.data() + row, panel, wide});
+      detail::small_product<true, T>({scratch.dk.data(), seen, wide}, {ds, panel, 1},
+                                     {scratch.queries.data() + row, panel, wide});
     }
+    detail::copy_rows(dk + first * lddk, lddk, head_width, scratch.dk.data(), wide, head_width, count, T(1));
+    detail::copy_rows(dv + first * lddv, lddv, head_width, scratch.dv.data(), wide, head_width, count, T(1));
+  }
+  detail::copy_rows(dq, lddq, head_width, scratch.sums.data(), wide, head_width, length, scale);
 }
 
 }  // namespace susc::kernels

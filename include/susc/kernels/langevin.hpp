@@ -17,14 +17,6 @@ namespace susc::kernels {
 inline constexpr double langevin_error = 4;  ///< the last digit of the largest normals
 
 namespace detail {
-/// c0 x^n + ... + cn.
-template <class... Rest>
-lanes<float> polynomial(lanes<float> x, float c0, Rest... rest) {
-  lanes<float> sum(c0);
-  ((sum = multiply_add(sum, x, lanes<float>(rest))), ...);
-  return sum;
-}
-
 /// log u for 2^-25 <= u < 1: u = 2^e m with sqrt(1/2) < m < sqrt(2), and log m by the polynomial of Cephes' logf.
 inline lanes<float> log_of_uniform(lanes<float> u) {
   constexpr std::uint32_t root_half = 0x3F3504F3;  // sqrt(1/2)

@@ -32,16 +32,14 @@ lanes<T> multiply_add(lanes<T> a, lanes<T> b, lanes<T> c) {
   return a * b + c;
 #endif
 }
-inline constexpr double exponential_error = 2;
-/// Relative error <= exponential_error * eps; results below the smallest normal number may be 0, so masked scores
-/// (-1e30) give exactly 0.
-template <class T>
-lanes<T> exponential(lanes<T> x) {
-  return xsimd::exp(x);
-}
 template <class T>
 lanes<T> maximum(lanes<T> a, lanes<T> b) {
   return xsimd::max(a, b);
+}
+/// yes where a < b, else no.
+template <class T>
+lanes<T> where_less(lanes<T> a, lanes<T> b, lanes<T> yes, lanes<T> no) {
+  return xsimd::select(a < b, yes, no);
 }
 template <class T>
 T sum_of_lanes(lanes<T> x) {
@@ -65,6 +63,64 @@ inline lanes<float> as_floats(words x) {
 /// The numbers that the words are, which must be below 2^31: signed conversion is one instruction everywhere.
 inline lanes<float> to_floats(words x) {
   return xsimd::to_float(xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(x));
+}
+/// c0 x^n + ... + cn.
+template <class... Rest>
+lanes<float> polynomial(lanes<float> x, float c0, Rest... rest) {
+  lanes<float> sum(c0);
+  ((sum = multiply_add(sum, x, lanes<float>(rest))), ...);
+  return sum;
+}
+inline constexpr double exponential_error = 2;
+/// Relative error <= exponential_error * eps for x <= 88; results below the smallest normal number may be 0, so masked
+/// scores (-1e30, -inf) give exactly 0.
+template <class T>
+lanes<T> exponential(lanes<T> x) {
+  return xsimd::exp(x);
+}
+/// NaN gives NaN. x = n log 2 + f with |f| <= log(2) / 2, a polynomial for exp(f), and 2^n by its exponent bits.
+template <>
+inline lanes<float> exponential(lanes<float> x) {
+  // Adding 1.5 * 2^23 rounds to a whole number, whose low bits are then those of n; 127 is the bias of the exponent.
+  lanes<float> const shift(0x1.8p23f + 127);
+  lanes<float> const shifted = multiply_add(x, lanes<float>(1.44269504f), shift), n = shifted - shift;
+  lanes<float> const power_of_two = as_floats(as_words(shifted) << 23);
+  // log 2 in two parts, the first so short that its product with n is exact.
+  lanes<float> const f = multiply_add(n, lanes<float>(2.12194440e-4f), multiply_add(n, lanes<float>(-0.693359375f), x));
+  lanes<float> const e =
+      polynomial(f, 1.38144672e-3f, 8.36878084e-3f, 4.16683927e-2f, 1.66665196e-1f, 4.9999994e-1f, 1.0f, 1.0f) *
+      power_of_two;
+  constexpr float lowest = -87.3f;  // just above log 2^-126
+  return where_less(x, lanes<float>(lowest), lanes<float>(0.0f), e);
+}
+
+template <class T>
+lanes<T> logarithm(lanes<T> x) {
+  return xsimd::log(x);
+}
+/// Rows and columns of the squares that transpose_square takes: registers of 128 bits, which every target has.
+template <class T>
+inline constexpr std::size_t square = 16 / sizeof(T);
+/// to[j * to_stride + i] = from[i * from_stride + j].
+template <class T>
+void transpose_square(T* to, std::size_t to_stride, T const* from, std::size_t from_stride) {
+  constexpr std::size_t n = square<T>;
+  using row = xsimd::make_sized_batch_t<T, n>;
+  row rows[n], next[n];
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i != n; ++i) rows[i] = row::load_unaligned(from + i * from_stride);
+#pragma GCC unroll 4
+  for (std::size_t done = 1; done != n; done *= 2) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i != n / 2; ++i) {
+      next[2 * i] = xsimd::zip_lo(rows[i], rows[i + n / 2]);
+      next[2 * i + 1] = xsimd::zip_hi(rows[i], rows[i + n / 2]);
+    }
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i != n; ++i) rows[i] = next[i];
+  }
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i != n; ++i) rows[i].store_unaligned(to + i * to_stride);
 }
 /// 64-bit products of the low halves of the lanes.
 inline long_words multiply_low_halves(long_words a, long_words b) {
