@@ -10,9 +10,11 @@
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/component.hpp"
+#include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
 #include "susc/core/pool.hpp"
 #include "susc/data/token_batch.hpp"
+#include "susc/models/transformer_cost.hpp"
 #include "susc/models/transformer_pass.hpp"
 
 namespace susc {
@@ -23,9 +25,9 @@ struct fixed_config {
   constexpr operator transformer_config() const { return Config; }
 };
 
-/// Satisfies Model, HasComponents, RestrictedModel and FreezableGradientModel. An example is a token in its context; a
-/// sequence of `length` tokens feeds its first length - 1 and has length - 1 losses. Throws susc::error on a token id
-/// outside the vocabulary and on sequences longer than context + 1.
+/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations and CountsBytes. An
+/// example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and has length - 1
+/// losses. Throws susc::error on a token id outside the vocabulary and on sequences longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -146,6 +148,17 @@ class basic_transformer {
     });
   }
 
+  /// Of matrix products and attention (transformer_cost.hpp). Of the batch only the shape is looked at.
+  double operations(pass what, component const& c, token_batch const& b) const {
+    return transformer_cost(layout(), c, b.sequences, b.length - 1).operations(what);
+  }
+  std::size_t frozen_bytes(component const& c, token_batch const& b) const {
+    return transformer_cost(layout(), c, b.sequences, b.length - 1).template frozen_bytes<T>();
+  }
+  std::size_t workspace_bytes(token_batch const& b) const {
+    return transformer_workspace_bytes<T>(layout(), sequences_of_chunk(b) * (b.length - 1), b.length - 1);
+  }
+
   /// Calls f(layer, head, sequence, pattern) with each head's attention probabilities, pattern (positions, positions)
   /// row-major, rows queries.
   template <class F>
@@ -177,6 +190,10 @@ class basic_transformer {
   /// Tokens worked on at a time: activations of a chunk stay in the caches, and memory does not grow with the batch.
   static constexpr std::size_t chunk_tokens = 512;
 
+  static std::size_t sequences_of_chunk(token_batch const& b) {
+    return std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / (b.length - 1)));
+  }
+
   void check_batch(token_batch const& b) const {
     require(b.length >= 2, "sequences of ", b.length, " tokens: at least 2 are needed, to predict the second");
     require(b.length <= config().context + 1, "sequences of ", b.length, " tokens, the model's context allows ",
@@ -190,8 +207,7 @@ class basic_transformer {
   void for_each_chunk(weights w, token_batch const& b, bool keep, F f) const {
     check_batch(b);
     workspaces_.borrow([&](transformer_workspace<T>& space) {
-      std::size_t const positions = b.length - 1;
-      std::size_t const most = std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / positions));
+      std::size_t const positions = b.length - 1, most = sequences_of_chunk(b);
       space.prepare(layout(), w, most * positions, keep);
       for (std::size_t first = 0; first < b.sequences; first += most) {
         transformer_pass<T> const pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep};
