@@ -10,9 +10,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include "susc/core/concepts.hpp"
 #include "susc/sampling/chains.hpp"
@@ -142,13 +139,6 @@ inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// What the pilot freed would else stay with the process, each thread's for itself, and the run's come on top.
-inline void give_memory_back() {
-#ifdef __GLIBC__
-  ::malloc_trim(0);
-#endif
-}
-
 struct tried_task {
   task_parts seconds;
   std::size_t visitor_bytes = 0;
@@ -215,10 +205,11 @@ inline schedule schedule_of(std::span<chain_task const> tasks, std::vector<compo
 
 /// What `run_chains` with these arguments will take. Operations are the model's count (CountsOperations) of every pass
 /// over a batch, all probes being evaluated at every draw. Bytes are those of chains, frozen batches, working memory
-/// and visitors; what model and visitor do not tell (CountsBytes, bytes_of) is missing. Seconds are those of a pilot:
-/// on as many workers at once as the run will have, one task of each kind of component takes a few steps and draws, by
-/// the chains' own code, at a step size so small that none diverges. That takes about 2 % of the run's time, of a short
-/// run more. A visitor that works on many draws at a time seems dearer in it than it is.
+/// and visitors; what model and visitor do not tell (CountsBytes, bytes_of) is missing, and what the allocator keeps of
+/// freed memory. Seconds are those of a pilot: on as many workers at once as the run will have, tasks of each kind of
+/// component take a few steps and draws, by the chains' own code, at a step size so small that none diverges. That
+/// takes about 2 % of the run's time, of a short run more. A visitor that works on many draws at a time seems dearer in
+/// it than it is.
 /// Throws susc::error as run_chains and the visitor would, and if the loss at the center is not finite.
 template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V, class Executor = threads>
 cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
@@ -277,7 +268,6 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::sc
       measured[i] =
           detail::try_task(model, center, data, probes, plan[tried[trials[i]]], options, visitor, steps, chains);
   });
-  detail::give_memory_back();
   std::vector<detail::tried_task> mean(tried.size());
   for (std::size_t i = 0; i != counted; ++i) {
     auto& [seconds, visitor_bytes] = mean[trials[i]];
