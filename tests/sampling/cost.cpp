@@ -199,6 +199,7 @@ TEST_CASE("estimate_cost: what cannot be run is refused with the run's own messa
   CHECK(message([](auto& o) { o.draws = 0; }) == "draws is 0, must be at least 1");
   CHECK(message([](auto& o) { o.chains = 0; }) == "chains is 0, must be at least 1");
   CHECK(message([](auto& o) { o.components = {"third"}; }).starts_with("unknown component 'third'"));
+  CHECK(message([](auto& o) { o.posterior.n_beta = 1e300; }).empty());  // a run that diverges has its cost
   s.center = {1};
   CHECK(message([](auto&) {}) == "the center has 1 weights, the model 2");
   s.center = {0, std::numeric_limits<double>::infinity()};

@@ -154,6 +154,7 @@ tried_task try_task(M const& model, std::span<typename M::scalar const> center,
   component_chains<pilot_visitor<V>, S> of{std::move(plan), std::vector(options.chains, seeing),
                                            std::vector<chain_outcome>(options.chains)};
   of.plan.settings.sampler.step_size *= 1e-6;  // none diverges
+  of.plan.settings.posterior.n_beta = std::min(1., of.plan.settings.posterior.n_beta);
   options.progress = {};
   double const begin = seconds_now();
   run_task(model, center, data, probes, options, length, of, 0, gang);
