@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -14,6 +15,9 @@
 #include <stdexcept>
 #include <string>
 #include <xsimd/xsimd.hpp>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "data.hpp"
 #include "options.hpp"
@@ -115,6 +119,14 @@ void print_modes(nlohmann::json const& summary) {
   }
 }
 
+/// What the sampling will take, before it.
+void print_cost(susc::cost const& c) {
+  std::printf("\nSampling: %zu chains, %.1e FLOP, %.0f MB, about %.*f s on %zu thread%s (tried out for %.1f s)\n",
+              c.chains, c.operations.value_or(NAN), c.bytes / 1e6, c.seconds < 9.95 ? 1 : 0, c.seconds, c.workers,
+              c.workers == 1 ? "" : "s", c.pilot_seconds);
+  std::fflush(stdout);
+}
+
 /// Moves the results into the output folder, and removes those of an earlier run that this one has none of.
 void commit(susc::staged_directory& results, std::filesystem::path const& output) {
   std::set<std::string> written;
@@ -185,17 +197,13 @@ void run(options const& o) {
   print_model(results);
 
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
-  // A component that is all weights is sampled once, by the chains with all weights free.
-  auto const restricted = std::count_if(components.begin(), components.end(), [&](std::string const& name) {
-    return susc::find_component(known, name).size() != model.parameter_count();
-  });
-  std::size_t const chains = o.chains * (static_cast<std::size_t>(restricted) + 1);
+  timed("trial", 0, [&] { results.expected = expected_cost(o, components, *trained, data); });
+  print_cost(results.expected);
+  std::size_t const chains = results.expected.chains;
   std::size_t const steps = o.burn_in + o.draws * o.thinning;
   double const tokens = static_cast<double>(chains * steps * o.batch_size * positions) +
                         static_cast<double>(chains * o.draws) *
                             static_cast<double>(results.token_losses.size() + data.evaluation.example_count());
-  std::printf("\n");
-  std::fflush(stdout);
   susc::progress shown(std::cout, "Sampling " + std::to_string(chains) + " chains", chains * steps,
                        susc::is_terminal(1), "steps");
   timed("sampling", tokens,
@@ -244,7 +252,9 @@ void run(options const& o) {
   std::printf("\nPhase          seconds   tokens/s\n");
   for (auto const& p : results.phases) {
     std::printf("  %-12s %7.1f", p.name.c_str(), p.seconds);
-    std::printf(p.tokens > 0 ? " %10.0f\n" : "\n", p.tokens / p.seconds);
+    if (p.tokens > 0) std::printf(" %10.0f", p.tokens / p.seconds);
+    if (p.name == "sampling") std::printf("  (expected %.1f s)", results.expected.seconds);
+    std::printf("\n");
   }
   std::printf("\nResults in %s; open %s\n", o.output.string().c_str(), (o.output / "report.html").string().c_str());
 }
@@ -252,6 +262,10 @@ void run(options const& o) {
 }  // namespace structural_inference
 
 int main(int argc, char** argv) {
+#ifdef __GLIBC__
+  // Large blocks go back to the system when they are freed, so that memory is what was told.
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 17);
+#endif
   try {
     if (auto const options = structural_inference::parse(argc, argv)) structural_inference::run(*options);
     return 0;

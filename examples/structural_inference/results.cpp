@@ -216,6 +216,11 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
                {"diagnostics", diagnostics_of(results.response)},
                {"warnings", results.response.warnings()},
                {"timings", timings}};
+  susc::cost const& expected = results.expected;
+  summary["expected"] = {{"operations", number(expected.operations.value_or(NAN))},
+                         {"bytes", number(expected.bytes)},
+                         {"seconds", number(expected.seconds)},
+                         {"threads", expected.workers}};
   auto const& all = results.response.all_weights;
   summary["all_weights"] = {{"localization", all.posterior.localization}, {"step_size", all.step_size}};
   susc::write_file_atomically(folder / "summary.json", [&](std::ostream& out) {

@@ -8,6 +8,7 @@
 #include "data.hpp"
 #include "susc/models/head_scores.hpp"
 #include "susc/response/result.hpp"
+#include "susc/sampling/cost.hpp"
 
 namespace structural_inference {
 
@@ -28,6 +29,7 @@ struct domain_losses {
 
 struct run_results {
   susc::susceptibility_result response;
+  susc::cost expected;  ///< of the sampling
   std::vector<susc::head_score> scores;
   std::vector<domain_losses> losses;
   std::vector<float> token_losses;  ///< at the trained weights, of all probes' tokens

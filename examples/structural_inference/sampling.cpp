@@ -30,6 +30,13 @@ auto with_settings(options const& o, F&& f) {
   return o.sampler == "sgld" ? of(susc::sgld{}) : of(susc::leimkuhler_matthews{});
 }
 
+auto distribution_of(prepared_data const& data) {
+  return susc::data_distribution{data.evaluation,
+                                 [&data](std::size_t size, susc::random::key key, susc::token_batch& batch) {
+                                   data.training.sample(size, key, batch);
+                                 }};
+}
+
 }  // namespace
 
 void check_sampling(options const& o) {
@@ -41,18 +48,23 @@ void check_sampling(options const& o) {
   });
 }
 
+susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
+                         prepared_data const& data) {
+  return with_settings(o, [&](auto settings) {
+    settings.components = components;
+    return susc::estimate_cost(trained.model, std::span<float const>(trained.w), distribution_of(data), data.probes,
+                               settings, susc::threads{o.threads});
+  });
+}
+
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
                                    trained_model const& trained, prepared_data const& data,
                                    std::function<void(std::size_t parameters)> progress) {
-  susc::data_distribution const distribution{data.evaluation,
-                                             [&](std::size_t size, susc::random::key key, susc::token_batch& batch) {
-                                               data.training.sample(size, key, batch);
-                                             }};
   return with_settings(o, [&](auto settings) {
     settings.components = components;
     settings.progress = std::move(progress);
-    return susc::estimate_susceptibilities(trained.model, std::span<float const>(trained.w), distribution, data.probes,
-                                           settings, susc::threads{o.threads});
+    return susc::estimate_susceptibilities(trained.model, std::span<float const>(trained.w), distribution_of(data),
+                                           data.probes, settings, susc::threads{o.threads});
   });
 }
 

@@ -8,6 +8,7 @@
 #include "data.hpp"
 #include "options.hpp"
 #include "susc/response/result.hpp"
+#include "susc/sampling/cost.hpp"
 #include "trained_model.hpp"
 
 namespace structural_inference {
@@ -21,6 +22,10 @@ inline double step_size_of(options const& o) {
 
 /// Throws on settings that no model could be sampled with.
 void check_sampling(options const& o);
+
+/// What `sample` with these arguments will take.
+susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
+                         prepared_data const& data);
 
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
                                    trained_model const& trained, prepared_data const& data,

@@ -101,6 +101,20 @@ struct cannot_use_frozen : plain<float> {
   frozen freeze(view<float>, component const&, batch const&) const;
 };
 
+struct counts : plain<float> {
+  double operations(susc::pass, component const&, batch const&) const;
+  std::size_t frozen_bytes(component const&, batch const&) const;
+  std::size_t workspace_bytes(batch const&) const;
+};
+struct counts_floats : plain<float> {
+  float operations(susc::pass, component const&, batch const&) const;
+  std::size_t frozen_bytes(component const&, batch const&) const;
+};
+struct counts_by_name : plain<float> {
+  double operations(std::map<std::string, int>, component const&, batch const&) const;
+  std::size_t workspace_bytes(batch const&) const;
+};
+
 static_assert(susc::Model<plain<float>>);
 static_assert(susc::Model<plain<double>>);
 static_assert(susc::Model<with_components>);
@@ -132,6 +146,11 @@ static_assert(susc::FreezableModel<freezable<float, std::map<int, float>>>);
 static_assert(!susc::FreezableModel<plain<float>>);
 static_assert(!susc::FreezableModel<freezes_something_else>);
 static_assert(!susc::FreezableModel<cannot_use_frozen>);
+
+static_assert(susc::CountsOperations<counts> && susc::CountsBytes<counts>);
+static_assert(!susc::CountsOperations<plain<float>> && !susc::CountsBytes<plain<float>>);
+static_assert(!susc::CountsOperations<counts_floats> && !susc::CountsBytes<counts_floats>);
+static_assert(!susc::CountsOperations<counts_by_name> && !susc::CountsBytes<counts_by_name>);
 }  // namespace
 
 TEST_CASE("components_of: the model's own names, or else full alone") {

@@ -190,6 +190,12 @@ TEST_CASE_TEMPLATE("attention with scores up to 1e4 in size is finite and as acc
   }
   errors found;
   compare(found, scratch, 40, 8, 1e-4, 2, draw);  // all scores alike: P is the running mean
+  std::size_t held = 0;
+  for (auto const* buffer :
+       {&scratch.keys, &scratch.values, &scratch.dk, &scratch.dv, &scratch.scores, &scratch.slopes, &scratch.queries,
+        &scratch.dz, &scratch.query_panels, &scratch.dz_panels, &scratch.sums, &scratch.largest, &scratch.sum})
+    held += buffer->size();
+  CHECK(held == kernels::attention_scratch_size<T>(70, 16));
   check(found);
 }
 

@@ -51,6 +51,9 @@ void compare(errors& found, problem const& of, susc::random::stream& draw) {
   kernels::cross_entropy_gradient<T>(loss_only.data(), dx_only.data(), nullptr, nullptr, weight, mx, mw, bias_or_none,
                                      target.data(), scratch);
 
+  CHECK(scratch.w.size() + scratch.transposed.size() + scratch.logits.size() + scratch.target_rows.size() ==
+        kernels::cross_entropy_scratch_size<T>(tokens, width, vocabulary));
+
   double const unit = kernels::cross_entropy_error * shapes::epsilon<T>,
                product = double(width) * x.largest() * w.largest();
   for (std::size_t t = 0; t != tokens; ++t) {

@@ -49,6 +49,10 @@ void compare(errors& found, problem const& of, susc::random::stream& draw) {
   kernels::low_rank_cross_entropy<T>(loss.data(), mb, mz, mm, scale.data(), bias.data(), target.data(), &gradient,
                                      scratch);
 
+  CHECK(scratch.m.size() + scratch.transposed.size() + scratch.u.size() + scratch.scaled_z.size() +
+            scratch.factors.size() ==
+        kernels::low_rank_scratch_size<T>(tokens, rank, vocabulary));
+
   double const unit = kernels::cross_entropy_error * shapes::epsilon<T>;
   for (std::size_t t = 0; t != tokens; ++t) {
     std::vector<double> u(vocabulary), logits(vocabulary);

@@ -21,4 +21,10 @@ struct aligned_allocator {
 template <class T>
 using aligned_vector = std::vector<T, aligned_allocator<T>>;
 
+/// Working memory that only grows.
+template <class T>
+void grow(aligned_vector<T>& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+}
+
 }  // namespace susc

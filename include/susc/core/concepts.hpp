@@ -2,10 +2,10 @@
 /// The whole contract between the library and a user's network, on one screen.
 ///
 /// To plug in a network, write a type that satisfies `Model`. Optional, each with a generic fallback:
-///   components()                                    HasComponents: names for subsets of the weights ("l0h3"); else
-///   only "full" loss_and_gradient(w, batch, component, gradient) RestrictedModel: computes the component's gradient
-///   alone freeze(w, component, batch)                     FreezableModel: what does not depend on the component,
-///   computed once
+///   HasComponents     components(): names for subsets of the weights ("l0h3"); else only "full"
+///   RestrictedModel   loss_and_gradient(w, batch, component, gradient): computes the component's gradient alone
+///   FreezableModel    freeze(w, component, batch): what does not depend on the component, computed once
+///   CountsOperations  operations(pass, component, batch), CountsBytes: so that a run's cost is known before it
 /// See examples/02_your_own_network.cpp.
 #include <concepts>
 #include <cstddef>
@@ -96,6 +96,23 @@ concept FreezableGradientModel = FreezableModel<M> &&
              typename M::frozen& to, typename M::frozen const& frozen, std::span<typename M::scalar> gradient) {
   m.freeze(w, c, batch, to);
   { m.loss_and_gradient(w, frozen, c, gradient) } -> std::same_as<typename M::scalar>;
+};
+
+/// What may be asked of a model about one batch: the functions above by their cost.
+enum class pass { losses, gradient, freeze, frozen_losses, frozen_gradient };
+
+/// Tells the floating-point operations of a pass (of `gradient` and `frozen_gradient`: with the losses), multiply and
+/// add counted apart, by the shape of the batch.
+template <class M>
+concept CountsOperations = requires(M const& m, pass what, component const& c, typename M::batch const& batch) {
+  { m.operations(what, c, batch) } -> std::same_as<double>;
+};
+
+/// Tells the bytes of a frozen batch, and of the working memory that a thread needs for batches of this shape.
+template <class M>
+concept CountsBytes = requires(M const& m, component const& c, typename M::batch const& batch) {
+  { m.frozen_bytes(c, batch) } -> std::same_as<std::size_t>;
+  { m.workspace_bytes(batch) } -> std::same_as<std::size_t>;
 };
 
 /// Every component a model offers; a model without names has one, "full".

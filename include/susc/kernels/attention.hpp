@@ -50,12 +50,13 @@ struct attention_scratch {
     for (auto* buffer : {&queries, &dz, &query_panels, &dz_panels, &sums}) grow(*buffer, rows * wide);
     for (auto* buffer : {&largest, &sum}) grow(*buffer, rows);
   }
-
- private:
-  static void grow(aligned_vector<T>& buffer, std::size_t size) {
-    if (buffer.size() < size) buffer.resize(size);
-  }
 };
+/// Elements of T that the scratch grows to.
+template <class T>
+constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t head_width) {
+  std::size_t const wide = padded<T>(head_width), rows = detail::padded_length<T>(length);
+  return attention_block * (4 * wide + 2 * attention_panel<T>)+rows * (5 * wide + 2);
+}
 
 namespace detail {
 /// A tile of C (Rows x Columns lanes) (+)= A (Rows x depth) B.

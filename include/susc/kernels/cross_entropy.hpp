@@ -85,12 +85,17 @@ struct cross_entropy_scratch {
   std::vector<detail::running_sum<T>> tokens;
 };
 
-namespace detail {
+/// Elements of T that the scratch grows to in losses and gradients, those by W among them.
 template <class T>
-void grow(aligned_vector<T>& buffer, std::size_t size) {
-  if (buffer.size() < size) buffer.resize(size);
+constexpr std::size_t cross_entropy_scratch_size(std::size_t tokens, std::size_t width, std::size_t vocabulary) {
+  std::size_t const block =
+      detail::token_block * detail::logit_stride(std::min(detail::vocabulary_block(width), vocabulary));
+  std::size_t const strip = std::min(detail::token_strip, tokens) * detail::logit_stride(vocabulary);
+  return packed_matrix<T>::size(width, vocabulary) + packed_matrix<T>::size(vocabulary, width) +
+         std::max(block, strip) + tokens * width;
 }
 
+namespace detail {
 /// Losses, and where dx is not null the gradient by x; sums and gradients are rescaled where a larger logit appears.
 template <class T>
 void blocked_cross_entropy(T* loss, T* dx, T weight, matrix<T const> x, matrix<T const> w, T const* bias,
@@ -152,7 +157,7 @@ void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T 
   if (dw == nullptr && dbias == nullptr)
     return detail::blocked_cross_entropy<T>(loss, dx, weight, x, w, bias, target, scratch);
   std::size_t const most = std::min(detail::token_strip, x.rows), stride = detail::logit_stride(w.columns);
-  detail::grow(scratch.logits, most * stride);
+  grow(scratch.logits, most * stride);
   scratch.w.pack(w);
   scratch.transposed.pack_transposed(w);
   for (std::size_t begin = 0; begin < x.rows; begin += most) {

@@ -215,6 +215,12 @@ class packed_matrix {
   std::size_t rows() const { return rows_; }
   std::size_t columns() const { return columns_; }
   T const* data() const { return panels_.data(); }
+  /// Elements held.
+  std::size_t size() const { return panels_.size(); }
+  static constexpr std::size_t size(std::size_t rows, std::size_t columns) {
+    constexpr std::size_t wide = detail::tile_columns<T>;
+    return rows * ((columns + wide - 1) / wide * wide);
+  }
 
   /// Copies row p of B to `to` (columns(),).
   void copy_row(std::size_t p, T* to) const {

@@ -20,12 +20,27 @@
 
 namespace susc::kernels {
 
+namespace detail {
+/// Tokens worked on at a time: few enough that their u stays near, and enough that dm is seldom loaded and stored.
+constexpr std::size_t low_rank_block(std::size_t vocabulary) {
+  return std::clamp<std::size_t>(262144 / std::max<std::size_t>(vocabulary, 1) / 6 * 6, 12, 96);
+}
+}  // namespace detail
+
 /// Reusable memory of the kernel; grows to the largest problem seen.
 template <class T>
 struct low_rank_scratch {
   packed_matrix<T> m, transposed;
   aligned_vector<T> u, scaled_z, factors;
 };
+
+/// Elements of T that the scratch grows to with gradients.
+template <class T>
+constexpr std::size_t low_rank_scratch_size(std::size_t tokens, std::size_t rank, std::size_t vocabulary) {
+  std::size_t const most = std::min(detail::low_rank_block(vocabulary), tokens);
+  return packed_matrix<T>::size(rank, vocabulary) + packed_matrix<T>::size(vocabulary, rank) +
+         most * (detail::logit_stride(vocabulary) + rank + 1);
+}
 
 /// dz and dscale are overwritten, dm is added to: the gradient of `weight` times the sum of the losses.
 template <class T>
@@ -37,11 +52,6 @@ struct low_rank_gradient {
 };
 
 namespace detail {
-/// Tokens worked on at a time: few enough that their u stays near, and enough that dm is seldom loaded and stored.
-constexpr std::size_t low_rank_block(std::size_t vocabulary) {
-  return std::clamp<std::size_t>(262144 / std::max<std::size_t>(vocabulary, 1) / 6 * 6, 12, 96);
-}
-
 template <class T>
 struct exponential_sums {
   T largest;  ///< logit
@@ -87,12 +97,12 @@ void low_rank_cross_entropy(T* loss, matrix<T const> base, matrix<T const> z, ma
                             low_rank_scratch<T>& scratch) {
   std::size_t const rank = m.rows, vocabulary = m.columns, stride = detail::logit_stride(vocabulary),
                     most = std::min(detail::low_rank_block(vocabulary), base.rows);
-  detail::grow(scratch.u, most * stride);
+  grow(scratch.u, most * stride);
   scratch.m.pack(m);
   if (gradient != nullptr) {
     scratch.transposed.pack_transposed(m);
-    detail::grow(scratch.scaled_z, most * rank);
-    detail::grow(scratch.factors, most);
+    grow(scratch.scaled_z, most * rank);
+    grow(scratch.factors, most);
   }
   for (std::size_t begin = 0; begin < base.rows; begin += most) {
     std::size_t const count = std::min(most, base.rows - begin);

@@ -10,9 +10,11 @@
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/component.hpp"
+#include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
 #include "susc/core/pool.hpp"
 #include "susc/data/token_batch.hpp"
+#include "susc/models/transformer_cost.hpp"
 #include "susc/models/transformer_low_rank.hpp"
 #include "susc/models/transformer_pass.hpp"
 
@@ -24,9 +26,9 @@ struct fixed_config {
   constexpr operator transformer_config() const { return Config; }
 };
 
-/// Satisfies Model, HasComponents, RestrictedModel and FreezableGradientModel. An example is a token in its context; a
-/// sequence of `length` tokens feeds its first length - 1 and has length - 1 losses. Throws susc::error on a token id
-/// outside the vocabulary and on sequences longer than context + 1.
+/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations and CountsBytes. An
+/// example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and has length - 1
+/// losses. Throws susc::error on a token id outside the vocabulary and on sequences longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -106,8 +108,8 @@ class basic_transformer {
     std::size_t const width = config().width;
     to.residual.resize(b.example_count() * width);
     if (start.at == stage::heads) to.normal.resize(b.example_count() * width);
-    std::size_t const columns = columns_read(start);
-    to.low_rank = to.has_reader && b.example_count() * columns * sizeof(T) <= frozen_base_limit;
+    std::size_t const columns = columns_read(layout(), start);
+    to.low_rank = to.has_reader && b.example_count() * columns <= frozen_base_limit / sizeof(T);
     if (to.low_rank) {
       to.base.resize(b.example_count() * columns);
       to.bias.resize(columns);
@@ -169,6 +171,17 @@ class basic_transformer {
     });
   }
 
+  /// Of matrix products and attention (transformer_cost.hpp). Of the batch only the shape is looked at.
+  double operations(pass what, component const& c, token_batch const& b) const {
+    return cost_of(c, b).operations(what);
+  }
+  std::size_t frozen_bytes(component const& c, token_batch const& b) const {
+    return cost_of(c, b).template frozen_bytes<T>();
+  }
+  std::size_t workspace_bytes(token_batch const& b) const {
+    return transformer_workspace_bytes<T>(layout(), sequences_of_chunk(b) * (b.length - 1), b.length - 1);
+  }
+
   /// Calls f(layer, head, sequence, pattern) with each head's attention probabilities, pattern (positions, positions)
   /// row-major, rows queries.
   template <class F>
@@ -200,6 +213,13 @@ class basic_transformer {
   /// Tokens worked on at a time: activations of a chunk stay in the caches, and memory does not grow with the batch.
   static constexpr std::size_t chunk_tokens = 512;
 
+  transformer_cost cost_of(component const& c, token_batch const& b) const {
+    return {layout(), c, b.sequences, b.length - 1, frozen_base_limit / sizeof(T)};
+  }
+  static std::size_t sequences_of_chunk(token_batch const& b) {
+    return std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / (b.length - 1)));
+  }
+
   void check_batch(token_batch const& b) const {
     require(b.length >= 2, "sequences of ", b.length, " tokens: at least 2 are needed, to predict the second");
     require(b.length <= config().context + 1, "sequences of ", b.length, " tokens, the model's context allows ",
@@ -219,8 +239,7 @@ class basic_transformer {
   void for_each_chunk(weights w, token_batch const& b, bool keep, Uses uses, F f) const {
     check_batch(b);
     workspaces_.borrow([&](transformer_workspace<T>& space) {
-      std::size_t const positions = b.length - 1;
-      std::size_t const most = std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / positions));
+      std::size_t const positions = b.length - 1, most = sequences_of_chunk(b);
       space.pack(layout(), w, uses);
       space.reserve(layout(), most * positions, keep);
       for (std::size_t first = 0; first < b.sequences; first += most) {
@@ -242,11 +261,6 @@ class basic_transformer {
     }
   }
 
-  /// Columns of what reads the start's heads: the next layer's queries, keys and values, or the logits.
-  std::size_t columns_read(transformer_start const& start) const {
-    transformer_config const c = config();
-    return start.layer + 1 == c.layers ? c.vocabulary : 3 * c.heads * c.width_of_head();
-  }
   static T const* own_bias(transformer_pass<T> const& pass, std::size_t reader) {
     if (reader == pass.c().layers) return pass.bias_after(pass.layout.unembedding_bias().begin);
     return pass.c().biases ? pass.space.weights[reader].qkv_bias.data() : nullptr;
@@ -268,7 +282,7 @@ class basic_transformer {
         pass.add_heads(l, h, 1, pass.stream(stage_index + 1));
       }
       if (f.low_rank) {
-        T const* const base = f.base.data() + first * pass.positions * columns_read(f.start);
+        T const* const base = f.base.data() + first * pass.positions * columns_read(layout(), f.start);
         pass.low_rank = {&f.start.heads, l, base, f.bias.data()};
         pass.gather_low_rank();
         if (first == 0) pass.map_low_rank();

@@ -26,6 +26,12 @@ inline bool has_low_rank_reader(transformer_layout const& layout, transformer_pl
   return !plan.layers[reader].attention_norm && !plan.layers[reader].any_head();
 }
 
+/// Columns of what reads the start's heads: the next layer's queries, keys and values, or the logits.
+inline std::size_t columns_read(transformer_layout const& layout, transformer_start const& start) {
+  transformer_config const& c = layout.config;
+  return start.layer + 1 == c.layers ? c.vocabulary : 3 * c.heads * c.width_of_head();
+}
+
 /// What is frozen of it for a chunk of n tokens: base (n, columns), bias (columns,).
 template <class T>
 struct low_rank_frozen {
@@ -71,8 +77,8 @@ struct low_rank_map {
 
   /// M from the heads' output weights, `space.out`.
   void map_heads() const {
-    kernels::detail::grow(space.centred, rank * width());
-    kernels::detail::grow(space.mapped, rank * columns());
+    grow(space.centred, rank * width());
+    grow(space.mapped, rank * columns());
     for (std::size_t r = 0; r != rank; ++r) centre(space.centred.data() + r * width(), space.out.data() + r * width());
     kernels::multiply<T>(matrix{space.mapped.data(), rank, columns()}, constant{space.centred.data(), rank, width()},
                          weights);
@@ -82,7 +88,7 @@ struct low_rank_map {
     // The product whose left factor is W as it lies, so that W is not packed.
     T* const slopes = space.centred.data();
     auto& transposed = space.scratch.u;
-    kernels::detail::grow(transposed, width() * rank);
+    grow(transposed, width() * rank);
     kernels::multiply_transposed<T>(matrix{transposed.data(), width(), rank}, weights,
                                     constant{space.d_mapped.data(), rank, columns()});
     for (std::size_t r = 0; r != rank; ++r) {

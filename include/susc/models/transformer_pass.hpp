@@ -121,7 +121,7 @@ struct transformer_pass {
   /// Maps the low-rank heads' output weights, once for all chunks.
   void map_low_rank() const {
     std::size_t const size = k() * c().width;
-    kernels::detail::grow(space.low_rank.out, low_rank->heads->size() * size);
+    grow(space.low_rank.out, low_rank->heads->size() * size);
     T* to = space.low_rank.out.data();
     for (std::size_t const h : *low_rank->heads)
       to = std::copy_n(space.weights[low_rank->layer].out.data() + h * size, size, to);
@@ -130,7 +130,7 @@ struct transformer_pass {
   /// Gathers the low-rank heads' values.
   void gather_low_rank() const {
     std::size_t const rank = low_rank->heads->size() * k();
-    kernels::detail::grow(space.low_rank.z, n() * rank);
+    grow(space.low_rank.z, n() * rank);
     T const* const z = activations(low_rank->layer).z.data();
     for (std::size_t i = 0; i != low_rank->heads->size(); ++i)
       for (std::size_t t = 0; t != n(); ++t)
@@ -274,7 +274,7 @@ struct transformer_pass {
   void unembed_low_rank(T weight, T* losses) const {
     auto& s = space.low_rank;
     low_rank_map<T> const map = reader();
-    for (auto* rows : {&s.dz, &s.d_scale}) kernels::detail::grow(*rows, n() * map.rank);
+    for (auto* rows : {&s.dz, &s.d_scale}) grow(*rows, n() * map.rank);
     kernels::low_rank_gradient<T> const gradient{s.dz.data(), s.d_mapped.data(), s.d_scale.data(), weight};
     low_rank_losses(losses, &gradient);
     std::fill_n(space.d_stream.begin(), n() * c().width, T(0));
@@ -287,7 +287,7 @@ struct transformer_pass {
     auto& a = activations(l);
     low_rank_map<T> const map = reader();
     std::size_t const columns = 3 * c().heads * k();
-    for (auto* rows : {&s.dz, &s.d_scale}) kernels::detail::grow(*rows, n() * map.rank);
+    for (auto* rows : {&s.dz, &s.d_scale}) grow(*rows, n() * map.rank);
     for (std::size_t t = 0; t != n(); ++t) {
       T const scale = a.attention_rstd[t];
       T sum = 0;

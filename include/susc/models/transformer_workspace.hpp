@@ -121,10 +121,6 @@ struct transformer_workspace {
     grow(d_z, n * k);
     grow(d_hidden, n * c.mlp_width);
   }
-
-  static void grow(aligned_vector<T>& buffer, std::size_t size) {
-    if (buffer.size() < size) buffer.resize(size);
-  }
 };
 
 }  // namespace susc

@@ -1,5 +1,6 @@
 #pragma once
 /// Runs the chains of every component and collects moments and traces in one pass: the library's main entry.
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include "susc/response/perturbation.hpp"
 #include "susc/response/result.hpp"
 #include "susc/sampling/chains.hpp"
+#include "susc/sampling/cost.hpp"
 
 namespace susc {
 
@@ -54,6 +56,15 @@ struct susceptibility_moments {
     loss_traces.insert(loss_traces.end(), other.loss_traces.begin(), other.loss_traces.end());
   }
 
+  /// Held between start and the end of the run.
+  std::size_t bytes() const {
+    std::size_t sum = sizeof(double) * (baseline.capacity() + shifts.capacity());
+    for (auto const* traces : {&observable_traces, &loss_traces})
+      for (auto const& trace : *traces) sum += sizeof(double) * trace.capacity();
+    for (moments const& batch : batches) sum += batch.bytes();
+    return sum;
+  }
+
   std::size_t draws = 0;                           ///< expected of the chain
   std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
 };
@@ -72,6 +83,33 @@ component_response response_of(component_chains<susceptibility_moments<O, P>, S>
   return response;
 }
 
+namespace detail {
+/// Whose chains are run: those with all weights free first, which also serve a component that is all weights.
+template <class S>
+std::vector<component_plan<S>> sampled_components(sampling_plan<S> const& plan) {
+  std::vector<component_plan<S>> sampled{plan.all_weights};
+  for (auto const& c : plan.components)
+    if (c.moving.size() != plan.all_weights.moving.size()) sampled.push_back(c);
+  return sampled;
+}
+}  // namespace detail
+
+/// What `estimate_susceptibilities` with these arguments will take; tries it out for about 2 % of its time, see
+/// sampling/cost.hpp. Its components are those of the chains, all weights first. Throws susc::error as that would.
+template <Model M, class Minibatch, class S = sgld, class Executor = threads, Observable<M> O = component_loss,
+          Perturbation<M> P = example_reweighting>
+cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
+                   data_distribution<typename M::batch, Minibatch> const& data,
+                   std::vector<probe<typename M::batch>> const& probes, sampling_options<S> const& options,
+                   Executor const& run = {}, O const& observable = {}, P const& perturbation = {}) {
+  cost result = estimate_cost(model, center, data, probes, detail::sampled_components(plan_sampling(model, options)),
+                              options, susceptibility_moments<O, P>{observable, perturbation}, run);
+  double at_the_end = result.workspace_bytes;
+  for (component_cost const& c : result.components) at_the_end += 2 * c.visitor_bytes;  // the result has copies
+  result.bytes = std::max(result.bytes, at_the_end);
+  return result;
+}
+
 /// Susceptibilities of `model` at trained weights `center` (parameter_count,): the response of an observable in each
 /// component's posterior to each perturbation. `data` is the distribution the model was trained on, `probes` the data
 /// towards which it is shifted. Same bits for every executor and number of threads.
@@ -85,11 +123,7 @@ susceptibility_result estimate_susceptibilities(M const& model,
                                                 sampling_options<S> const& options, Executor const& run = {},
                                                 O const& observable = {}, P const& perturbation = {}) {
   auto const plan = plan_sampling(model, options);
-  // Chains with all weights free also serve a component that is all weights.
-  std::vector<component_plan<S>> sampled{plan.all_weights};
-  for (auto const& c : plan.components)
-    if (c.moving.size() != model.parameter_count()) sampled.push_back(c);
-  auto const chains = run_chains(model, center, data, probes, sampled, options,
+  auto const chains = run_chains(model, center, data, probes, detail::sampled_components(plan), options,
                                  susceptibility_moments<O, P>{observable, perturbation}, run);
 
   susceptibility_result result;

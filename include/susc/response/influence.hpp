@@ -92,6 +92,14 @@ class influence {
     }
   }
 
+  /// Held between start and the end of the run.
+  std::size_t bytes() const {
+    auto const numbers = [](auto const& array) { return static_cast<std::size_t>(array.size()); };
+    std::size_t sum = numbers(block_) + center_.capacity();
+    for (batch const& b : batches_) sum += numbers(b.mean) + numbers(b.square) + numbers(b.comoment);
+    return sizeof(double) * sum;
+  }
+
   void merge(influence const& other) { batches_.insert(batches_.end(), other.batches_.begin(), other.batches_.end()); }
 
   /// Cov[l_i, l_j], nats squared, (rows, columns), divisor n - 1.

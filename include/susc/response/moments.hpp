@@ -19,6 +19,8 @@ struct moments {
 
   explicit moments(std::size_t shifts = 0) : mean_shift(shifts), comoment(shifts) {}
 
+  std::size_t bytes() const { return sizeof(moments) + sizeof(double) * (mean_shift.capacity() + comoment.capacity()); }
+
   void add(double observable, std::span<double const> shifts) {
     count += 1;
     double const from_old_mean = observable - mean_observable;

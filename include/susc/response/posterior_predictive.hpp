@@ -35,6 +35,13 @@ struct posterior_predictive {
     batches.insert(batches.end(), other.batches.begin(), other.batches.end());
   }
 
+  /// Held between start and the end of the run.
+  std::size_t bytes() const {
+    std::size_t sum = sizeof(double) * (center.capacity() + ratios.capacity());
+    for (moments const& b : batches) sum += b.bytes();
+    return sum;
+  }
+
   /// -log E[p(y|x,w)] of every example, nats, with its error.
   estimates losses() const {
     estimates result{std::vector<double>(center.size()), std::vector<double>(center.size())};

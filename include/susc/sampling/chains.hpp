@@ -126,6 +126,80 @@ struct component_chains {
   }
 };
 
+/// A task of a run: chains [first, first + count) of one planned component.
+struct chain_task {
+  std::size_t component = 0, first = 0, count = 0;
+};
+
+/// The tasks of a run, in the order in which they are handed out. The longest come first, so that no worker is left
+/// with one at the end. Chains of a component that see the same minibatches are a task, while there remain enough tasks
+/// for every worker: they go in step and share what is upstream.
+template <class S>
+std::vector<chain_task> tasks_of(std::vector<component_plan<S>> const& plan, sampling_options<S> const& options,
+                                 std::size_t workers) {
+  std::vector<std::size_t> order(plan.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return plan[a].moving.size() > plan[b].moving.size(); });
+  std::size_t gang = options.common_minibatches ? options.chains : 1;
+  std::size_t const wanted = workers == 1 ? 1 : 4 * workers;
+  while (gang > 1 && plan.size() * options.chains / gang < wanted) gang = (gang + 1) / 2;
+  std::vector<chain_task> tasks;
+  for (std::size_t const component : order)
+    for (std::size_t first = 0; first < options.chains; first += gang)
+      tasks.push_back({component, first, std::min(gang, options.chains - first)});
+  return tasks;
+}
+
+/// The length of the chains. Throws susc::error if the model or the options cannot be sampled with.
+template <Model M, class S>
+chain_length checked_length(M const& model, std::span<typename M::scalar const> center,
+                            sampling_options<S> const& options) {
+  require(center.size() == model.parameter_count(), "the center has ", center.size(), " weights, the model ",
+          model.parameter_count());
+  chain_length const length{options.draws, options.burn_in, options.thinning, options.batch_size,
+                            options.gradient_accumulation};
+  check(length);
+  require(options.chains > 0, "chains is 0, must be at least 1");
+  return length;
+}
+
+namespace detail {
+/// One task, in the calling thread; what its chains see goes into `of`, which has room for options.chains chains.
+template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V>
+void run_task(M const& model, std::span<typename M::scalar const> center,
+              data_distribution<typename M::batch, Minibatch> const& data,
+              std::span<probe<typename M::batch> const> probes, sampling_options<S> const& options,
+              chain_length const& length, component_chains<V, S>& of, std::size_t first, std::size_t count) {
+  using T = typename M::scalar;
+  kernels::flush_denormals const guard;
+  component const& c = of.plan.moving;
+  random::key const seed{options.seed};
+  random::key minibatches = random::fold_in(seed, "minibatches");
+  if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), first);
+  draw<M> at(model, center, c, data.evaluation, probes);
+  std::vector<random::key> noise;
+  for (std::size_t chain = first; chain != first + count; ++chain) {
+    noise.push_back(random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain));
+    of.chains[chain].start(at, draw_counts{length.draws, options.chains, chain});
+  }
+  auto const chains_of = [&](auto const& minibatch) {
+    return run_chains_in_step(
+        model, center, c, of.plan.settings.posterior, of.plan.settings.sampler, minibatch, length, noise, minibatches,
+        at, [&](std::size_t chain, draw<M> const& here) { of.chains[first + chain].add(here); },
+        [&] {
+          if (options.progress) options.progress(c.size());
+        });
+  };
+  std::vector<chain_outcome> outcomes;
+  if constexpr (CorrectedSampler<S, T>)
+    outcomes = chains_of([&](std::size_t, random::key) -> typename M::batch const& { return data.evaluation; });
+  else
+    outcomes = chains_of(data.minibatch);
+  std::copy(outcomes.begin(), outcomes.end(), of.outcomes.begin() + static_cast<std::ptrdiff_t>(first));
+}
+}  // namespace detail
+
 /// Runs the chains of every planned component at trained weights `center` (parameter_count,), each with a copy of
 /// `visitor`. Same bits for every executor and number of threads, and for a component whatever others are planned.
 /// Throws susc::error on unusable settings; a chain that diverges ends early and says so in its outcome.
@@ -137,58 +211,14 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
                                                std::vector<component_plan<S>> const& plan,
                                                sampling_options<S> const& options, V const& visitor,
                                                Executor const& run = {}) {
-  using T = typename M::scalar;
-  require(center.size() == model.parameter_count(), "the center has ", center.size(), " weights, the model ",
-          model.parameter_count());
-  chain_length const length{options.draws, options.burn_in, options.thinning, options.batch_size,
-                            options.gradient_accumulation};
-  check(length);
-  require(options.chains > 0, "chains is 0, must be at least 1");
-
+  chain_length const length = checked_length(model, center, options);
   std::vector<component_chains<V, S>> result;
   for (auto const& p : plan)
     result.push_back({p, std::vector<V>(options.chains, visitor), std::vector<chain_outcome>(options.chains)});
-  // The longest tasks come first, so that no thread is left with one at the end.
-  std::vector<std::size_t> order(plan.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return plan[a].moving.size() > plan[b].moving.size(); });
-
-  // Chains of a component that see the same minibatches go in step and share what is upstream, while there remain
-  // enough tasks for every worker.
-  std::size_t gang = options.common_minibatches ? options.chains : 1;
-  std::size_t const workers = workers_of(run), wanted = workers == 1 ? 1 : 4 * workers;
-  while (gang > 1 && plan.size() * options.chains / gang < wanted) gang = (gang + 1) / 2;
-  std::size_t const gangs = (options.chains + gang - 1) / gang;
-
-  random::key const seed{options.seed};
-  run(plan.size() * gangs, [&](std::size_t task) {
-    kernels::flush_denormals const guard;
-    auto& of = result[order[task / gangs]];
-    std::size_t const first = task % gangs * gang, count = std::min(gang, options.chains - first);
-    component const& c = of.plan.moving;
-    random::key minibatches = random::fold_in(seed, "minibatches");
-    if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), first);
-    draw<M> at(model, center, c, data.evaluation, probes);
-    std::vector<random::key> noise;
-    for (std::size_t chain = first; chain != first + count; ++chain) {
-      noise.push_back(random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain));
-      of.chains[chain].start(at, draw_counts{options.draws, options.chains, chain});
-    }
-    auto const chains_of = [&](auto const& minibatch) {
-      return run_chains_in_step(
-          model, std::span<T const>(center), c, of.plan.settings.posterior, of.plan.settings.sampler, minibatch, length,
-          noise, minibatches, at, [&](std::size_t chain, draw<M> const& here) { of.chains[first + chain].add(here); },
-          [&] {
-            if (options.progress) options.progress(c.size());
-          });
-    };
-    std::vector<chain_outcome> outcomes;
-    if constexpr (CorrectedSampler<S, T>)
-      outcomes = chains_of([&](std::size_t, random::key) -> typename M::batch const& { return data.evaluation; });
-    else
-      outcomes = chains_of(data.minibatch);
-    std::copy(outcomes.begin(), outcomes.end(), of.outcomes.begin() + static_cast<std::ptrdiff_t>(first));
+  auto const tasks = tasks_of(plan, options, workers_of(run));
+  run(tasks.size(), [&](std::size_t i) {
+    chain_task const& task = tasks[i];
+    detail::run_task(model, center, data, probes, options, length, result[task.component], task.first, task.count);
   });
   return result;
 }

@@ -1,6 +1,7 @@
 #pragma once
 /// Visitors: what is accumulated while chains run. Each chain has a copy; those of chains that did not diverge are
 /// merged.
+#include <concepts>
 #include <cstddef>
 #include <tuple>
 #include <utility>
@@ -26,6 +27,17 @@ concept Visitor = Model<M> &&
      detail::because<"a Visitor needs `void start(susc::draw<M> const& center, susc::draw_counts)`, `void add(susc::draw<M> const&)` and `void merge(visitor const&)`">);
 // clang-format on
 
+/// Bytes that a visitor holds between start and the end of the run, as far as it tells by a member bytes().
+template <class V>
+std::size_t bytes_of(V const& visitor) {
+  if constexpr (requires {
+                  { visitor.bytes() } -> std::convertible_to<std::size_t>;
+                })
+    return visitor.bytes();
+  else
+    return sizeof(V);
+}
+
 /// Several visitors of the same chains: one pass computes everything.
 template <class... Visitors>
 struct visitors {
@@ -46,6 +58,9 @@ struct visitors {
       (std::get<I>(each).merge(std::get<I>(other.each)), ...);
     }
     (std::index_sequence_for<Visitors...>{});
+  }
+  std::size_t bytes() const {
+    return std::apply([](auto const&... v) { return (std::size_t{0} + ... + bytes_of(v)); }, each);
   }
 };
 
