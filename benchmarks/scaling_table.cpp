@@ -1,6 +1,6 @@
 // The tables of docs/scaling.md, from the shapes of the Pythia models and the operations that the transformer counts.
-//   bench_scaling                 prints them
-//   bench_scaling docs/scaling.md fails unless the document has them as they are
+//   scaling_table                 prints them
+//   scaling_table docs/scaling.md fails unless the document has them as they are
 #include <cstdio>
 #include <fstream>
 #include <iostream>
