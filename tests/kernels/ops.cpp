@@ -94,6 +94,17 @@ TEST_CASE_TEMPLATE("where_less chooses lane by lane", T, float, double) {
   for (std::size_t i = 0; i != n; ++i) CHECK(to[i] == (a[i] < b[i] ? 5 : 6));
 }
 
+TEST_CASE("where_negative goes by the highest bit, exclusive_or_first is ^") {
+  using kernels::words, kernels::long_words;
+  words const yes(5u), no(6u);
+  for (std::uint32_t const x : {0u, 1u, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu})
+    for (std::size_t i = 0; i != words::size; ++i)
+      CHECK(kernels::where_negative(words(x), yes, no).get(i) == (x >> 31 != 0 ? 5 : 6));
+  std::uint64_t const a = 0x0123456789ABCDEF, b = 0xFEDCBA9801234567;
+  for (std::size_t i = 0; i != long_words::size; ++i)
+    CHECK(kernels::exclusive_or_first(long_words(a), long_words(b)).get(i) == (a ^ b));
+}
+
 TEST_CASE_TEMPLATE("transpose_square: columns for rows, and nothing beside them", T, float, double) {
   constexpr std::size_t n = kernels::square<T>;
   susc::random::stream draw{{2}};

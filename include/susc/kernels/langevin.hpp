@@ -17,83 +17,102 @@ namespace susc::kernels {
 inline constexpr double langevin_error = 4;  ///< the last digit of the largest normals
 
 namespace detail {
-/// log u for 2^-25 <= u < 1: u = 2^e m with sqrt(1/2) < m < sqrt(2), and log m by the polynomial of Cephes' logf.
-inline lanes<float> log_of_uniform(lanes<float> u) {
+/// -2 log u for 2^-25 <= u <= 1: u = 2^n (1 + x) with sqrt(1/2) < 1 + x < sqrt(2), and a polynomial for log(1 + x) / x.
+inline lanes<float> minus_two_log(lanes<float> u) {
   constexpr std::uint32_t root_half = 0x3F3504F3;  // sqrt(1/2)
   words const exponent = (as_words(u) - words(root_half)) & words(0xFF800000u);
-  lanes<float> const x = as_floats(as_words(u) - exponent) - lanes<float>(1.0f), square = x * x;
-  // The exponent is 0 or negative: its bits, negated, are a number that the signed conversion takes.
-  lanes<float> const minus_e = to_floats((words(0u) - exponent) >> 23);
-  lanes<float> const p =
-      polynomial(x, 7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f,
-                 -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f);
-  lanes<float> const low = multiply_add(minus_e, lanes<float>(2.12194440e-4f), p * x * square);
-  return multiply_add(minus_e, lanes<float>(-0.693359375f), x + multiply_add(lanes<float>(-0.5f), square, low));
+  lanes<float> const x = as_floats(as_words(u) - exponent) - lanes<float>(1.0f);
+  // The exponent's bits are n 2^23, a number like others.
+  lanes<float> const two_n_log_2 = to_floats(exponent) * lanes<float>(-2 * std::numbers::ln2_v<float> * 0x1p-23f);
+  // Even and odd powers apart: half the latency.
+  lanes<float> const square = x * x;
+  lanes<float> const even =
+      polynomial(square, -1.744471938e-1f, -2.99045324e-1f, -3.99136662e-1f, -6.66683734e-1f, -2.0f);
+  lanes<float> const odd = polynomial(square, 2.87336916e-1f, 3.31247866e-1f, 5.00041484e-1f, 9.99999762e-1f);
+  return multiply_add(x, multiply_add(x, odd, even), two_n_log_2);
 }
 
 struct sine_and_cosine {
   lanes<float> sine, cosine;
 };
-/// Of the angle 2 pi turns/2^24: the quadrant is exact, and within pi/4 of an axis the polynomials of Cephes' sinf and
-/// cosf serve.
+/// Of the angle 2 pi turns/2^24, turns the upper bits of the word: the quadrant is exact, and within pi/4 of an axis
+/// polynomials serve.
 inline sine_and_cosine of_turn(words turns) {
-  words const quarter = (turns + words(1u << 21)) >> 22;  // the nearest, 0 .. 4
-  lanes<float> const rest = to_floats(turns) - to_floats(quarter << 22);
-  lanes<float> const x = rest * lanes<float>(2 * std::numbers::pi_v<float> * 0x1p-24f), square = x * x;
+  // Two bits to the left, the word is the signed distance to the nearest axis.
+  lanes<float> const x =
+      to_floats((turns << 2) & words(0xFFFFFC00u)) * lanes<float>(2 * std::numbers::pi_v<float> * 0x1p-34f);
+  lanes<float> const square = x * x;
   lanes<float> const s =
       multiply_add(polynomial(square, -1.9515295891e-4f, 8.3321608736e-3f, -1.6666654611e-1f), square * x, x);
   lanes<float> const c =
       polynomial(square, 2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f, -0.5f, 1.0f);
-  // Odd quarters exchange the two; the sign bits follow from the quarter's.
-  words const swap = words(0u) - (quarter & words(1u)), exchanged = (as_words(s) ^ as_words(c)) & swap;
-  words const negative_sine = (quarter & words(2u)) << 30, negative_cosine = ((quarter + words(1u)) & words(2u)) << 30;
-  return {as_floats(as_words(s) ^ exchanged ^ negative_sine), as_floats(as_words(c) ^ exchanged ^ negative_cosine)};
+  // The upper two bits count the quarters: odd ones exchange the two, and each changes sign after two quarters.
+  words const quarter = turns + words(1u << 29), odd = quarter << 1, sign(0x80000000u);
+  return {as_floats(where_negative(odd, as_words(c), as_words(s)) ^ (quarter & sign)),
+          as_floats(where_negative(odd, as_words(s), as_words(c)) ^ ((quarter ^ odd) & sign))};
 }
 
-/// Normals from the words a and b of lane_count<float> counters.
-inline void box_muller(float* cosines, float* sines, words a, words b) {
-  lanes<float> const u = (to_floats(a >> 8) + lanes<float>(0.5f)) * lanes<float>(0x1p-24f);
-  lanes<float> const radius = xsimd::sqrt(lanes<float>(-2.0f) * log_of_uniform(u));
-  auto const [sine, cosine] = of_turn(b >> 8);
-  store(cosines, radius * cosine);
-  store(sines, radius * sine);
+/// Replaces the bits at a and b by normals.
+inline void box_muller(float* a, float* b) {
+  lanes<float> const u =
+      multiply_add(to_floats(as_words(load(a)) >> 8), lanes<float>(0x1p-24f), lanes<float>(0x1p-25f));
+  lanes<float> const radius = xsimd::sqrt(minus_two_log(u));
+  auto const [sine, cosine] = of_turn(as_words(load(b)));
+  store(a, radius * cosine);
+  store(b, radius * sine);
 }
+
+/// The keys of the ten rounds, each in every lane.
+struct round_keys {
+  long_words k0[10], k1[10];
+
+  explicit round_keys(random::key key) {
+    std::uint32_t low = static_cast<std::uint32_t>(key.bits), high = static_cast<std::uint32_t>(key.bits >> 32);
+    for (int round = 0; round != 10; ++round, low += 0x9E3779B9u, high += 0xBB67AE85u) {
+      k0[round] = long_words(std::uint64_t{low});
+      k1[round] = long_words(std::uint64_t{high});
+    }
+  }
+};
 
 /// Philox on several counters: a 64-bit lane holds a word in its low half and rubbish in the other.
 struct philox_lanes {
   long_words x0, x1, x2, x3;
 
-  void round(std::uint32_t k0, std::uint32_t k1) {
+  void round(long_words k0, long_words k1) {
     long_words const p0 = multiply_low_halves(x0, long_words(std::uint64_t{0xD2511F53u}));
     long_words const p1 = multiply_low_halves(x2, long_words(std::uint64_t{0xCD9E8D57u}));
-    x0 = (p1 >> 32) ^ x1 ^ long_words(std::uint64_t{k0});
-    x2 = (p0 >> 32) ^ x3 ^ long_words(std::uint64_t{k1});
+    x0 = (p1 >> 32) ^ exclusive_or_first(x1, k0);
+    x2 = (p0 >> 32) ^ exclusive_or_first(x3, k1);
     x1 = p1;
     x3 = p0;
   }
 };
 
-/// One group of 64 normals from 16 Philox counters, even and odd ones apart so that their words interleave in order.
-inline void normal_group(float* to, random::key key, std::uint64_t step, std::uint64_t group) {
-  constexpr std::size_t width = lane_count<float>;
+/// `count` groups of 64 normals from 16 Philox counters each, even and odd ones apart so that their words interleave in
+/// order. The groups' counters must not cross a multiple of 2^32.
+inline void normal_groups(float* to, round_keys const& keys, std::uint64_t step, std::uint64_t group,
+                          std::size_t count) {
+  constexpr std::size_t width = lane_count<float>, size = random::normal_group;
   static_assert(16 % width == 0);
   alignas(64) static constexpr std::uint64_t twice[]{0, 2, 4, 6, 8, 10, 12, 14};
-  for (std::size_t first = 0; first != 16; first += width) {
-    // A group never crosses 2^32: 16 counters differ in their last four bits.
-    std::uint64_t const base = group * 16 + first;
-    long_words const low = long_words::load_aligned(twice) + long_words(base & 0xFFFFFFFF), high(base >> 32),
-                     when(step & 0xFFFFFFFF), zero(std::uint64_t{0});
-    philox_lanes even{low, high, when, zero}, odd{low + long_words(std::uint64_t{1}), high, when, zero};
-    std::uint32_t k0 = static_cast<std::uint32_t>(key.bits), k1 = static_cast<std::uint32_t>(key.bits >> 32);
-    for (int round = 0; round != 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-      even.round(k0, k1);
-      odd.round(k0, k1);
+  long_words const one(std::uint64_t{1}), high(group * 16 >> 32), when(step & 0xFFFFFFFF), zero(std::uint64_t{0});
+  long_words low = long_words::load_aligned(twice) + long_words(group * 16 & 0xFFFFFFFF);
+  for (float* at = to; at != to + count * size; at += size)
+    for (std::size_t i = 0; i != 16; i += width, low = low + long_words(std::uint64_t{width})) {
+      philox_lanes even{low, high, when, zero}, odd{low + one, high, when, zero};
+      for (int round = 0; round != 10; ++round) {
+        even.round(keys.k0[round], keys.k1[round]);
+        odd.round(keys.k0[round], keys.k1[round]);
+      }
+      store(at + i, as_floats(interleave_low_halves(even.x0, odd.x0)));
+      store(at + i + 16, as_floats(interleave_low_halves(even.x1, odd.x1)));
+      store(at + i + 32, as_floats(interleave_low_halves(even.x2, odd.x2)));
+      store(at + i + 48, as_floats(interleave_low_halves(even.x3, odd.x3)));
     }
-    box_muller(to + first, to + 16 + first, interleave_low_halves(even.x0, odd.x0),
-               interleave_low_halves(even.x1, odd.x1));
-    box_muller(to + 32 + first, to + 48 + first, interleave_low_halves(even.x2, odd.x2),
-               interleave_low_halves(even.x3, odd.x3));
-  }
+  // A loop of its own: the processor can then overlap several steps of either.
+  for (float* at = to; at != to + count * size; at += 32)
+    for (std::size_t i = 0; i != 16; i += width) box_muller(at + i, at + i + 16);
 }
 }  // namespace detail
 
@@ -101,14 +120,16 @@ inline void normal_group(float* to, random::key key, std::uint64_t step, std::ui
 /// computed while they are in the first cache, and vectorised with the loop.
 template <std::floating_point T, class F>
 void for_each_normal(std::size_t count, random::key key, std::uint64_t step, F&& use) {
-  alignas(64) T group[random::normal_group];
-  for (std::size_t first = 0; first < count; first += random::normal_group) {
-    std::size_t const size = std::min(random::normal_group, count - first);
+  constexpr std::size_t group = random::normal_group, most = 8 * group;
+  alignas(64) T some[most];
+  [[maybe_unused]] detail::round_keys const keys(key);
+  for (std::size_t first = 0; first < count; first += most) {
+    std::size_t const size = std::min(most, count - first);
     if constexpr (std::same_as<T, float>)
-      detail::normal_group(group, key, step, first / random::normal_group);
+      detail::normal_groups(some, keys, step, first / group, (size + group - 1) / group);
     else
-      for (std::size_t i = 0; i != size; ++i) group[i] = random::normal<T>(key, step, first + i);
-    for (std::size_t i = 0; i != size; ++i) use(first + i, group[i]);
+      for (std::size_t i = 0; i != size; ++i) some[i] = random::normal<T>(key, step, first + i);
+    for (std::size_t i = 0; i != size; ++i) use(first + i, some[i]);
   }
 }
 

@@ -60,6 +60,12 @@ inline words as_words(lanes<float> x) {
 inline lanes<float> as_floats(words x) {
   return xsimd::bitwise_cast<lanes<float>>(x);
 }
+/// yes where the highest bit of x is set, else no.
+inline words where_negative(words x, words yes, words no) {
+  auto const is_signed = [](words w) { return xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(w); };
+  return xsimd::bitwise_cast<words>(
+      xsimd::select(is_signed(x) < xsimd::batch<std::int32_t>(0), is_signed(yes), is_signed(no)));
+}
 /// The numbers that the words are, which must be below 2^31: signed conversion is one instruction everywhere.
 inline lanes<float> to_floats(words x) {
   return xsimd::to_float(xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(x));
@@ -134,6 +140,10 @@ inline long_words multiply_low_halves(long_words a, long_words b) {
   constexpr std::uint64_t low = 0xFFFFFFFF;
   return (a & long_words(low)) * (b & long_words(low));
 #endif
+}
+/// a ^ b, as bits of another type: g++ would regroup a chain of integer ^ so that it waits for the last operand.
+inline long_words exclusive_or_first(long_words a, long_words b) {
+  return xsimd::bitwise_cast<long_words>(xsimd::bitwise_cast<lanes<double>>(a) ^ xsimd::bitwise_cast<lanes<double>>(b));
 }
 /// Words 2i from the low halves of `even`, 2i + 1 from those of `odd`.
 inline words interleave_low_halves(long_words even, long_words odd) {
