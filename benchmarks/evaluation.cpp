@@ -35,8 +35,8 @@ class evaluation {
                           1e-5);
   }
   bench::work done() const {
-    auto const flop = on_.flop();
-    return on_.done(how_ == upstream::frozen ? flop.downstream(layer_) : flop.forward());
+    return on_.done(how_ == upstream::frozen ? on_.flop(susc::pass::frozen_losses, on_.head(layer_))
+                                             : on_.flop(susc::pass::losses, on_.everything()));
   }
 
  private:

@@ -36,7 +36,7 @@ class full_step {
     Eigen::VectorXd const moved = (bench::vector(state_.w) - bench::vector(on_.w)).cast<double>();
     return found + bench::differs("the step", moved, moved_);
   }
-  bench::work done() const { return on_.done(on_.flop().full_step()); }
+  bench::work done() const { return on_.done(on_.flop(susc::pass::gradient, on_.everything())); }
 
  private:
   double loss_at(Eigen::VectorXd const& displacement) const {

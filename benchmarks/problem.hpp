@@ -53,8 +53,8 @@ struct work {
 inline work flop(double amount) {
   return {amount, multiply_add_peak, amount, "FLOP/s"};
 }
-inline work flop_of_tokens(double flop_a_token, std::size_t tokens) {
-  return {flop_a_token * static_cast<double>(tokens), multiply_add_peak, static_cast<double>(tokens), "tokens/s"};
+inline work flop_of_tokens(double amount, std::size_t tokens) {
+  return {amount, multiply_add_peak, static_cast<double>(tokens), "tokens/s"};
 }
 inline work bytes(double amount) {
   return {amount, copy_bandwidth, amount, "B/s"};

@@ -16,7 +16,6 @@ class restricted_step {
  public:
   restricted_step(std::size_t tokens, susc::transformer_config config, std::size_t layer, std::size_t chains)
       : on_(tokens, config),
-        layer_(layer),
         head_(on_.head(layer)),
         center_(head_.size()),
         exact_(head_.size()),
@@ -52,16 +51,16 @@ class restricted_step {
   }
   /// Tokens are counted once for each chain.
   bench::work done() const {
-    auto const flop = on_.flop();
     double const chains = static_cast<double>(chains_.size());
-    auto done = on_.done(flop.upstream(layer_) + chains * (flop.downstream(layer_) + flop.head_gradient(layer_)));
+    auto done = on_.done(chains == 1 ? on_.flop(susc::pass::gradient, head_)
+                                     : on_.flop(susc::pass::freeze, head_) +
+                                           chains * on_.flop(susc::pass::frozen_gradient, head_));
     done.items *= chains;
     return done;
   }
 
  private:
   bench::subject on_;
-  std::size_t layer_;
   susc::component head_;
   susc::aligned_vector<float> center_, exact_;
   std::vector<chain> chains_;

@@ -29,8 +29,10 @@ struct subject {
   susc::component head(std::size_t layer) const {
     return susc::find_component(model.components(), susc::head_name(layer, 3));
   }
-  transformer_flop flop() const { return {model.config()}; }
-  work done(double flop_a_token) const { return flop_of_tokens(flop_a_token, batch.example_count()); }
+  /// What the model counts of a pass (models/transformer_cost.hpp).
+  double flop(susc::pass pass, susc::component const& c) const { return model.operations(pass, c, batch); }
+  susc::component everything() const { return susc::full_component(model.parameter_count()); }
+  work done(double flop) const { return flop_of_tokens(flop, batch.example_count()); }
 };
 
 using vector_map = Eigen::Map<Eigen::VectorXf const>;
