@@ -43,6 +43,15 @@ template <class T>
 lanes<T> maximum(lanes<T> a, lanes<T> b) {
   return xsimd::max(a, b);
 }
+/// Lanes of a where `condition`, a comparison of lanes, holds, of b elsewhere.
+template <class Condition, class T>
+lanes<T> choose(Condition condition, lanes<T> a, lanes<T> b) {
+  return xsimd::select(condition, a, b);
+}
+template <class T>
+lanes<T> absolute(lanes<T> x) {
+  return xsimd::abs(x);
+}
 template <class T>
 T sum_of_lanes(lanes<T> x) {
   return xsimd::hadd(x);
