@@ -1,8 +1,7 @@
 #pragma once
 /// Runs AMX instructions on x86 CPUs without AMX, as Intel's Software Developer's Manual defines them: each raises
 /// SIGILL, whose handler does what it says. For one thread, and the few instructions that the library uses.
-#if defined(__x86_64__) && defined(__linux__) && defined(__AMX_TILE__) && defined(__AMX_BF16__)
-#define SUSC_EMULATES_AMX
+#if defined(__x86_64__) && defined(__linux__)
 #include <signal.h>
 #include <ucontext.h>
 
@@ -98,8 +97,9 @@ class amx_emulation {
       for (int k = 0; k != s.row_bytes[left] / 4; ++k)
         for (int n = 0; n != s.row_bytes[to] / 4; ++n)
           for (int half = 0; half != 2; ++half)
-            sums[half][n] = flushed(std::fma(element(s.tiles[left][m], 2 * k + half),
-                                             element(s.tiles[right][k], 2 * n + half), sums[half][n]));
+            // The product is exact, so this is rounded once, as the multiply-add is.
+            sums[half][n] = flushed(sums[half][n] +
+                                    element(s.tiles[left][m], 2 * k + half) * element(s.tiles[right][k], 2 * n + half));
       for (int n = 0; n != s.row_bytes[to] / 4; ++n) {
         float c;
         std::memcpy(&c, s.tiles[to][m] + 4 * n, 4);

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
@@ -30,7 +31,7 @@ matrix<float> view(guarded<float>& m) {
 }
 
 /// Where the compiler knows AMX, its tiles are tested too: on the CPU's, or emulated.
-#if defined(SUSC_EMULATES_AMX)
+#if defined(SUSC_HAS_AMX)
 #define SUSC_TESTED_TILES detail::portable_tiles, detail::amx_tiles
 #else
 #define SUSC_TESTED_TILES detail::portable_tiles
@@ -39,7 +40,7 @@ matrix<float> view(guarded<float>& m) {
 /// What the tiles need while they are used.
 template <class Tiles>
 struct with {};
-#if defined(SUSC_EMULATES_AMX)
+#if defined(SUSC_HAS_AMX)
 template <>
 struct with<detail::amx_tiles> {
   std::optional<amx_emulation> emulation;
@@ -48,6 +49,10 @@ struct with<detail::amx_tiles> {
   }
 };
 #endif
+
+/// Packing is the same for all tiles, and done before they see it: tested on one kind.
+template <class Tiles>
+constexpr bool packing_matters = std::same_as<Tiles, detail::portable_tiles>;
 
 enum class product { plain, right_transposed, left_transposed };
 
@@ -103,10 +108,11 @@ TEST_CASE_TEMPLATE("split_bfloat16: products against naive loops: every length o
   [[maybe_unused]] with<Tiles> const tiles;
   susc::random::stream draw{{2}};
   double largest = 0;
+  constexpr std::size_t offsets = packing_matters<Tiles> ? shapes::offsets : 1;
   for (auto const which : {product::plain, product::right_transposed, product::left_transposed})
     for (bool const add : {false, true})
       for (std::size_t const length : shapes::lengths<float>())
-        for (std::size_t offset = 0; offset != shapes::offsets; ++offset) {
+        for (std::size_t offset = 0; offset != offsets; ++offset) {
           std::size_t const other = 1 + (length * 5 + offset) % 13, third = 1 + (length * 3 + offset) % 7;
           for (auto const& [m, n, k] :
                {std::array{length, other, third}, {third, length, other}, {other, third, length}}) {
@@ -129,7 +135,8 @@ TEST_CASE_TEMPLATE("split_bfloat16: products larger than every block: rows, colu
   susc::random::stream draw{{3}};
   for (auto const which : {product::plain, product::right_transposed, product::left_transposed})
     for (bool const add : {false, true}) {
-      problem p{which, add, 141, 1065, 301, 1};
+      if (!packing_matters<Tiles> && which != product::plain) continue;
+      problem p{which, add, 133, 1057, 290, 1};
       p.fill(draw);
       p.compute<Tiles>();
       CHECK(p.error() <= 1);

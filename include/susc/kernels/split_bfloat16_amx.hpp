@@ -11,7 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__)
+// clang 14 spells them otherwise.
+#if (defined(__AMX_TILE__) && defined(__AMX_BF16__)) || (defined(__AMXTILE__) && defined(__AMXBF16__))
+/// The compiler may use AMX's instructions for bfloat16.
+#define SUSC_HAS_AMX
 #include <immintrin.h>
 
 #include <atomic>
@@ -40,9 +43,9 @@ inline bool amx_permitted() {
 #endif
 }
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__)
+#if defined(SUSC_HAS_AMX)
 namespace detail {
-/// Of the 8 tile registers; static, since g++ believes that LDTILECFG reads 8 bytes and leaves the others unwritten.
+/// Of the 8 tile registers. Static: g++ takes LDTILECFG to read 8 bytes of it and might not write the others.
 struct alignas(64) tile_configuration {
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
   std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -51,8 +54,8 @@ struct alignas(64) tile_configuration {
 static_assert(sizeof(tile_configuration) == 64);
 
 /// Owns the calling thread's tile registers while it lives: 0 to 3 sums, 4 and 5 left, 6 and 7 right, all 16 x 64
-/// bytes. They are configured anew each time, a hundred cycles, since other libraries may have configured them
-/// otherwise. Needs amx_permitted().
+/// bytes. Configured anew for every product, since other libraries may have configured them otherwise. Needs
+/// amx_permitted().
 class amx_tiles {
  public:
   amx_tiles() { _tile_loadconfig(&configuration); }
