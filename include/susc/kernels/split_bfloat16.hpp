@@ -7,13 +7,13 @@
 // Error vs. the exact product, elementwise: <= split_bfloat16_error |A| |B| + 2 k eps (|C| + |A| |B|), |C| when added
 // to. bf16 has 8 bits, so |x - hi| <= 2^-8 |x| and |x - hi - lo| <= 2^-16 |x|: of a product the dropped lo lo is at
 // most 2^-16, and so is what either factor lost; a sum of 3 k terms in float32 rounds less than 3 k times, by eps / 2
-// each. rms error for normal factors: 4.4e-6 of rms(C). Numbers below 2^-126 count as zero, those
-// above 3.39e38 and infinities give what is not finite. Every element of C is the same chain of additions whatever its
-// neighbours.
+// each. rms error for normal factors: 4.4e-6 of rms(C). Numbers below 2^-126 count as zero; those above 3.39e38 and
+// infinities give what is not finite. Every element of C is the same chain of additions whatever its neighbours.
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -54,7 +54,8 @@ inline words pairs(lanes<float> first, lanes<float> second) {
 inline void split_tile(std::uint32_t* high, std::uint32_t* low, strided<float> x, std::size_t lines, std::size_t depth,
                        bool transposed) {
   constexpr std::size_t side = tile_side;
-  alignas(64) float block[2][side][side] = {};  // rows in the direction in which x is contiguous
+  alignas(64) float block[2][side][side];  // rows in the direction in which x is contiguous
+  if (lines != side || depth != tile_depth) std::fill(&block[0][0][0], &block[0][0][0] + 2 * side * side, 0.0f);
   bool const along_depth = x.column_stride == 1;
   for (std::size_t half = 0; half != 2; ++half) {
     std::size_t const first = half * side, count = std::clamp(depth, first, first + side) - first;
@@ -92,8 +93,9 @@ inline void split_panels(std::uint32_t* to, strided<float> x, std::size_t lines,
 template <class Tiles>
 void split_block(Tiles& tiles, matrix<float> c, std::uint32_t const* a, std::uint32_t const* b, std::size_t depth,
                  bool add) {
-  alignas(64) float edge[block_side * block_side] = {};
+  alignas(64) float edge[block_side * block_side];
   bool const whole = c.rows == block_side && c.columns == block_side;
+  if (!whole) std::fill(std::begin(edge), std::end(edge), 0.0f);
   float* const to = whole ? c.data : edge;
   std::size_t const stride = whole ? c.stride : block_side;
   if (!whole && add)
