@@ -1,5 +1,5 @@
-// Products of floats split into bfloat16 against float32 products, in speed and error. Skipped without AMX, with the rms
-// error, as a fraction of the product's rms, in the message.
+// Products of floats split into bfloat16 against float32 products, in speed and error. Skipped without AMX, with the
+// rms error, as a fraction of the product's rms, in the message.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
