@@ -7,7 +7,11 @@ import sys
 
 OPTIONAL = {"data/sentencepiece.cpp"}  # built where the dependency is found
 UNTESTED = {"susc.hpp"}  # the umbrella: compiled and linked by the test `headers` instead
-THROUGH = {"models/transformer_": "models/transformer.cpp"}  # the parts of one model are tested through it
+THROUGH = {  # the parts of one thing are tested through it
+    "models/transformer_": "models/transformer.cpp",
+    "kernels/matrix.": "kernels/gemm.cpp",
+    "kernels/split_bfloat16_": "kernels/split_bfloat16.cpp",
+}
 
 root = pathlib.Path(__file__).resolve().parents[2]
 built = set(sys.argv[1:])

@@ -85,12 +85,12 @@ TEST_CASE_TEMPLATE("logarithm: relative error, absolute near 1", T, float, doubl
   CHECK(error.value() <= 1);
 }
 
-TEST_CASE_TEMPLATE("where_less chooses lane by lane", T, float, double) {
+TEST_CASE_TEMPLATE("choose takes lane by lane", T, float, double) {
   constexpr std::size_t n = kernels::lane_count<T>;
   guarded<T> a(n), b(n), to(n);
   for (std::size_t i = 0; i != n; ++i) a[i] = T(i % 3), b[i] = T(1);
-  kernels::store(to.data(), kernels::where_less(kernels::load(a.data()), kernels::load(b.data()),
-                                                kernels::lanes<T>(T(5)), kernels::lanes<T>(T(6))));
+  kernels::store(to.data(), kernels::choose(kernels::load(a.data()) < kernels::load(b.data()), kernels::lanes<T>(T(5)),
+                                            kernels::lanes<T>(T(6))));
   for (std::size_t i = 0; i != n; ++i) CHECK(to[i] == (a[i] < b[i] ? 5 : 6));
 }
 

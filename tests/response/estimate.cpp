@@ -293,6 +293,20 @@ TEST_CASE("susceptibilities of a transformer: freezing and restricting change no
   }
 }
 
+TEST_CASE("susceptibilities with split_bfloat16 are those of single precision to a hundredth of their error") {
+  auto const single = of_transformer(small_transformer{}, susc::threads{2});
+  auto const split = of_transformer(small_transformer({}, susc::kernels::precision::split_bfloat16), susc::threads{2});
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    auto const a = single.example_susceptibilities(how), b = split.example_susceptibilities(how);
+    double largest = 0;
+    for (std::size_t j = 0; j != a.value.shape(0); ++j)
+      for (std::size_t c = 0; c != a.value.shape(1); ++c)
+        largest = std::max(largest, std::abs(a.value(j, c) - b.value(j, c)) / a.error(j, c));
+    CHECK(largest > 0);    // the precision was heeded
+    CHECK(largest < .01);  // seen: 8e-5
+  }
+}
+
 TEST_CASE("susceptibilities of a Gaussian are exact in every sampler, in both centrings [oracle]") {
   gaussian const g;
   auto const model = g.model();

@@ -171,7 +171,7 @@ void causal_scores(T* scores, T const* keys, T const* queries, std::size_t wide,
     for (std::size_t i = 0; i != panel; i += lane_count<T>) {
       T* const at = scores + j * panel + i;
       lanes<T> const key(static_cast<T>(j - before));
-      store(at, where_less(load(numbers.data() + i), key, lanes<T>(T(masked_score)), load(at)));
+      store(at, choose(load(numbers.data() + i) < key, lanes<T>(T(masked_score)), load(at)));
     }
 }
 

@@ -3,7 +3,7 @@
 /// are never held.
 //   logits[t,:] = x[t,:] W + bias       loss[t] = logsumexp(logits[t,:]) - logits[t, target[t]]   (nats)
 //   x, dx (tokens, width)    W, dW (width, vocabulary)    bias, dbias (vocabulary) or null    target, loss (tokens)
-// Error vs. double, in units of cross_entropy_error * eps,
+// Error vs. double at precision::single, in units of cross_entropy_error * eps,
 // m = 1 + (vocabulary + tokens) / 16 + width * max|x| max|W| + |largest logit of the token|:
 //   loss: m + |loss|     dx, dW, dbias: their formula with all terms replaced by their absolutes, each times its m
 #include <algorithm>
@@ -99,7 +99,7 @@ namespace detail {
 /// Losses, and where dx is not null the gradient by x; sums and gradients are rescaled where a larger logit appears.
 template <class T>
 void blocked_cross_entropy(T* loss, T* dx, T weight, matrix<T const> x, matrix<T const> w, T const* bias,
-                           std::int32_t const* target, cross_entropy_scratch<T>& scratch) {
+                           std::int32_t const* target, cross_entropy_scratch<T>& scratch, precision how) {
   std::size_t const most = std::min(vocabulary_block(x.columns), w.columns), stride = logit_stride(most);
   scratch.tokens.assign(x.rows, {});
   grow(scratch.logits, token_block * stride);
@@ -107,8 +107,8 @@ void blocked_cross_entropy(T* loss, T* dx, T weight, matrix<T const> x, matrix<T
   for (std::size_t first = 0; first < w.columns; first += most) {
     std::size_t const columns = std::min(most, w.columns - first);
     matrix<T const> const part{w.data + first, w.rows, columns, w.stride};
-    scratch.w.pack(part);
-    if (dx != nullptr) scratch.transposed.pack_transposed(part);
+    scratch.w.pack(part, how);
+    if (dx != nullptr) scratch.transposed.pack_transposed(part, how);
     for (std::size_t begin = 0; begin < x.rows; begin += token_block) {
       std::size_t const count = std::min(token_block, x.rows - begin);
       matrix<T> const logits{scratch.logits.data(), count, columns, stride};
@@ -145,21 +145,22 @@ void blocked_cross_entropy(T* loss, T* dx, T weight, matrix<T const> x, matrix<T
 /// Per-token losses.
 template <class T>
 void cross_entropy(T* loss, matrix<T const> x, matrix<T const> w, T const* bias, std::int32_t const* target,
-                   cross_entropy_scratch<T>& scratch) {
-  detail::blocked_cross_entropy<T>(loss, nullptr, T(0), x, w, bias, target, scratch);
+                   cross_entropy_scratch<T>& scratch, precision how = precision::single) {
+  detail::blocked_cross_entropy<T>(loss, nullptr, T(0), x, w, bias, target, scratch, how);
 }
 
 /// Per-token losses and the gradient of `weight` times their sum: dx is overwritten; dw and dbias are added to, or
 /// null.
 template <class T>
 void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T const> x, matrix<T const> w,
-                            T const* bias, std::int32_t const* target, cross_entropy_scratch<T>& scratch) {
+                            T const* bias, std::int32_t const* target, cross_entropy_scratch<T>& scratch,
+                            precision how = precision::single) {
   if (dw == nullptr && dbias == nullptr)
-    return detail::blocked_cross_entropy<T>(loss, dx, weight, x, w, bias, target, scratch);
+    return detail::blocked_cross_entropy<T>(loss, dx, weight, x, w, bias, target, scratch, how);
   std::size_t const most = std::min(detail::token_strip, x.rows), stride = detail::logit_stride(w.columns);
   grow(scratch.logits, most * stride);
-  scratch.w.pack(w);
-  scratch.transposed.pack_transposed(w);
+  scratch.w.pack(w, how);
+  scratch.transposed.pack_transposed(w, how);
   for (std::size_t begin = 0; begin < x.rows; begin += most) {
     std::size_t const count = std::min(most, x.rows - begin);
     matrix<T const> const block{x.data + begin * x.stride, count, x.columns, x.stride};
@@ -178,7 +179,7 @@ void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T 
       if (dbias != nullptr) detail::add_row(dbias, row, w.columns);
     }
     multiply<T>({dx + begin * x.columns, count, x.columns}, logits, scratch.transposed);
-    if (dw != nullptr) transposed_multiply<T>({dw, w.rows, w.columns}, block, logits, output::add);
+    if (dw != nullptr) transposed_multiply<T>({dw, w.rows, w.columns}, block, logits, output::add, how);
   }
 }
 

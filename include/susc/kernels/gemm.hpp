@@ -7,39 +7,21 @@
 //   transposed_multiply: C (+)= Aᵀ B     A (k, m), B (k, n)
 // Error vs. double: <= k * eps * |A| |B| elementwise, (k + 1) * eps * (|C| + |A| |B|) when added to. No operand may
 // overlap C. Every element of C is the same chain of multiply-adds whatever its neighbours, so rows computed together
-// or apart have the same bits.
+// or apart have the same bits. All this is for precision::single; for the other one see split_bfloat16.hpp.
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "susc/core/aligned_vector.hpp"
+#include "susc/kernels/matrix.hpp"
 #include "susc/kernels/ops.hpp"
+#include "susc/kernels/split_bfloat16.hpp"
 
 namespace susc::kernels {
 
-/// A row-major matrix in someone else's memory.
-template <class T>
-struct matrix {
-  T* data;
-  std::size_t rows;
-  std::size_t columns;
-  std::size_t stride;  ///< elements from one row to the next
-
-  constexpr matrix(T* data, std::size_t rows, std::size_t columns) : matrix(data, rows, columns, columns) {}
-  constexpr matrix(T* data, std::size_t rows, std::size_t columns, std::size_t stride)
-      : data(data), rows(rows), columns(columns), stride(stride) {}
-  constexpr operator matrix<T const>() const { return {data, rows, columns, stride}; }
-};
-
 namespace detail {
-/// Element (i, j) at data[i * row_stride + j * column_stride].
-template <class T>
-struct strided {
-  T const* data;
-  std::size_t row_stride;
-  std::size_t column_stride;
-};
-
 /// The tile of C that stays in registers: 12 accumulators of 16 registers, or 28 of 32 with AVX-512.
 inline constexpr std::size_t tile_lanes = 2;
 template <class T>
@@ -185,36 +167,52 @@ void pack_all(aligned_vector<T>& to, strided<T> b, std::size_t k, std::size_t n)
               std::min(depth_block, k - pc), columns);
   }
 }
+
+/// C (m, n) (+)= A (m, k) B (k, n).
+template <class T>
+void product(matrix<T> c, strided<T> a, strided<T> b, std::size_t k, output mode, precision how) {
+  if constexpr (std::same_as<T, float>)
+    if (how == precision::split_bfloat16) return split_product(c, a, b, k, mode == output::add);
+  packed_product<T>(c, a, b, k, mode == output::add);
+}
 }  // namespace detail
 
-enum class output { overwrite, add };
-
 template <class T>
-void multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite) {
-  detail::packed_product<T>(c, {a.data, a.stride, 1}, {b.data, b.stride, 1}, a.columns, mode == output::add);
+void multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
+              precision how = precision::single) {
+  detail::product<T>(c, {a.data, a.stride, 1}, {b.data, b.stride, 1}, a.columns, mode, how);
 }
 
 template <class T>
-void multiply_transposed(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite) {
-  detail::packed_product<T>(c, {a.data, a.stride, 1}, {b.data, 1, b.stride}, a.columns, mode == output::add);
+void multiply_transposed(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
+                         precision how = precision::single) {
+  detail::product<T>(c, {a.data, a.stride, 1}, {b.data, 1, b.stride}, a.columns, mode, how);
 }
 
 template <class T>
-void transposed_multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite) {
-  detail::packed_product<T>(c, {a.data, 1, a.stride}, {b.data, b.stride, 1}, a.rows, mode == output::add);
+void transposed_multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
+                         precision how = precision::single) {
+  detail::product<T>(c, {a.data, 1, a.stride}, {b.data, b.stride, 1}, a.rows, mode, how);
 }
 
-/// B, or its transpose, packed once for many products, which then have the bits of those with B itself.
+/// B, or its transpose, packed once for many products, which then have the bits of those with B itself at the precision
+/// given here.
 template <class T>
 class packed_matrix {
  public:
   /// Packs B (k, n). Memory is used again.
-  void pack(matrix<T const> b) { take({b.data, b.stride, 1}, b.rows, b.columns); }
+  void pack(matrix<T const> b, precision how = precision::single) {
+    take({b.data, b.stride, 1}, b.rows, b.columns, how);
+  }
   /// Packs Bᵀ of B (n, k).
-  void pack_transposed(matrix<T const> b) { take({b.data, 1, b.stride}, b.columns, b.rows); }
+  void pack_transposed(matrix<T const> b, precision how = precision::single) {
+    take({b.data, 1, b.stride}, b.columns, b.rows, how);
+  }
   std::size_t rows() const { return rows_; }
   std::size_t columns() const { return columns_; }
   T const* data() const { return panels_.data(); }
+  /// Where it is split, the tiles; null where not.
+  std::uint32_t const* tiles() const { return split_ ? tiles_.data() : nullptr; }
   /// Elements held.
   std::size_t size() const { return panels_.size(); }
   static constexpr std::size_t size(std::size_t rows, std::size_t columns) {
@@ -222,8 +220,10 @@ class packed_matrix {
     return rows * ((columns + wide - 1) / wide * wide);
   }
 
-  /// Copies row p of B to `to` (columns(),).
+  /// Copies row p of B to `to` (columns(),); of a split B, hi + lo.
   void copy_row(std::size_t p, T* to) const {
+    if constexpr (std::same_as<T, float>)
+      if (split_) return detail::copy_split_row(to, tiles_.data(), rows_, columns_, p);
     constexpr std::size_t wide = detail::tile_columns<T>;
     std::size_t const pc = p / detail::depth_block * detail::depth_block,
                       depth = std::min(detail::depth_block, rows_ - pc);
@@ -236,18 +236,26 @@ class packed_matrix {
   }
 
  private:
-  void take(detail::strided<T> b, std::size_t k, std::size_t n) {
+  void take(detail::strided<T> b, std::size_t k, std::size_t n, precision how) {
     rows_ = k;
     columns_ = n;
+    split_ = std::same_as<T, float> && how == precision::split_bfloat16;
+    if constexpr (std::same_as<T, float>)
+      if (split_) return detail::split_all(tiles_, b, k, n);
     detail::pack_all<T>(panels_, b, k, n);
   }
   aligned_vector<T> panels_;
+  aligned_vector<std::uint32_t> tiles_;
+  bool split_ = false;
   std::size_t rows_ = 0, columns_ = 0;
 };
 
-/// C (m, n) (+)= A (m, k) B (k, n).
+/// C (m, n) (+)= A (m, k) B (k, n), at the precision B was packed with.
 template <class T>
 void multiply(matrix<T> c, matrix<T const> a, packed_matrix<T> const& b, output mode = output::overwrite) {
+  if constexpr (std::same_as<T, float>)
+    if (b.tiles() != nullptr)
+      return detail::split_product(c, {a.data, a.stride, 1}, {}, b.rows(), mode == output::add, b.tiles());
   detail::packed_product<T>(c, {a.data, a.stride, 1}, {}, b.rows(), mode == output::add, b.data());
 }
 

@@ -4,7 +4,7 @@
 //   u[t,:] = base[t,:] + z[t,:] M      logits[t,:] = scale[t] u[t,:] + bias      loss[t] as in cross_entropy.hpp
 //   base (tokens, vocabulary)   z, dz (tokens, rank)   M, dM (rank, vocabulary)   bias (vocabulary)
 //   scale, dscale, target, loss (tokens)
-// Error vs. double, in units of cross_entropy_error * eps,
+// Error vs. double at precision::single, in units of cross_entropy_error * eps,
 // m = 1 + (vocabulary + tokens) / 16 + |scale| max_v (|base| + Σ |z M|)[t,v] + |largest logit of the token|:
 //   loss: m + |loss|     dz, dM, dscale: their formula with all terms replaced by their absolutes, each times its m
 #include <algorithm>
@@ -94,13 +94,13 @@ exponential_sums<T> sum_exponentials(T* u, T scale, T const* bias, std::size_t c
 template <class T>
 void low_rank_cross_entropy(T* loss, matrix<T const> base, matrix<T const> z, matrix<T const> m, T const* scale,
                             T const* bias, std::int32_t const* target, low_rank_gradient<T> const* gradient,
-                            low_rank_scratch<T>& scratch) {
+                            low_rank_scratch<T>& scratch, precision how = precision::single) {
   std::size_t const rank = m.rows, vocabulary = m.columns, stride = detail::logit_stride(vocabulary),
                     most = std::min(detail::low_rank_block(vocabulary), base.rows);
   grow(scratch.u, most * stride);
-  scratch.m.pack(m);
+  scratch.m.pack(m, how);
   if (gradient != nullptr) {
-    scratch.transposed.pack_transposed(m);
+    scratch.transposed.pack_transposed(m, how);
     grow(scratch.scaled_z, most * rank);
     grow(scratch.factors, most);
   }
@@ -130,7 +130,8 @@ void low_rank_cross_entropy(T* loss, matrix<T const> base, matrix<T const> z, ma
     multiply<T>({dz, count, rank}, u, scratch.transposed);
     for (std::size_t t = 0; t != count; ++t)
       for (std::size_t r = 0; r != rank; ++r) dz[t * rank + r] *= scratch.factors[t];
-    transposed_multiply<T>({gradient->dm, rank, vocabulary}, {scratch.scaled_z.data(), count, rank}, u, output::add);
+    transposed_multiply<T>({gradient->dm, rank, vocabulary}, {scratch.scaled_z.data(), count, rank}, u, output::add,
+                           how);
   }
 }
 

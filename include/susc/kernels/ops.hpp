@@ -36,10 +36,14 @@ template <class T>
 lanes<T> maximum(lanes<T> a, lanes<T> b) {
   return xsimd::max(a, b);
 }
-/// yes where a < b, else no.
+/// Lanes of a where `condition`, a comparison of lanes, holds, of b elsewhere.
+template <class Condition, class T>
+lanes<T> choose(Condition condition, lanes<T> a, lanes<T> b) {
+  return xsimd::select(condition, a, b);
+}
 template <class T>
-lanes<T> where_less(lanes<T> a, lanes<T> b, lanes<T> yes, lanes<T> no) {
-  return xsimd::select(a < b, yes, no);
+lanes<T> absolute(lanes<T> x) {
+  return xsimd::abs(x);
 }
 template <class T>
 T sum_of_lanes(lanes<T> x) {
@@ -97,7 +101,7 @@ inline lanes<float> exponential(lanes<float> x) {
       polynomial(f, 1.38144672e-3f, 8.36878084e-3f, 4.16683927e-2f, 1.66665196e-1f, 4.9999994e-1f, 1.0f, 1.0f) *
       power_of_two;
   constexpr float lowest = -87.3f;  // just above log 2^-126
-  return where_less(x, lanes<float>(lowest), lanes<float>(0.0f), e);
+  return choose(x < lanes<float>(lowest), lanes<float>(0.0f), e);
 }
 
 template <class T>

@@ -51,7 +51,9 @@ class basic_transformer {
   /// Largest base that one frozen batch keeps, in bytes; batches of more tokens do without.
   static constexpr std::size_t frozen_base_limit = std::size_t{256} << 20;
 
-  explicit basic_transformer(Config config = {}) : config_(config) {
+  /// `how`: of every matrix product but those of attention patterns; of a transformer of doubles without effect.
+  explicit basic_transformer(Config config = {}, kernels::precision how = kernels::precision::single)
+      : how_(how), config_(config) {
     check(this->config());
     everything_ = full_component(parameter_count());
   }
@@ -243,7 +245,7 @@ class basic_transformer {
       space.pack(layout(), w, uses);
       space.reserve(layout(), most * positions, keep);
       for (std::size_t first = 0; first < b.sequences; first += most) {
-        transformer_pass<T> pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep};
+        transformer_pass<T> pass{layout(), w, space, std::min(most, b.sequences - first), positions, keep, how_};
         for (std::size_t s = 0; s != pass.sequences; ++s)
           std::copy_n(b.sequence(first + s).data() + 1, positions, space.targets.data() + s * positions);
         f(pass, first);
@@ -373,6 +375,7 @@ class basic_transformer {
   mutable pool<transformer_workspace<T>> workspaces_;
   mutable pool<aligned_vector<T>> gradients_;
   component everything_;
+  kernels::precision how_;
   [[no_unique_address]] Config config_;
 };
 

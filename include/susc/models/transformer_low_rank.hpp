@@ -55,6 +55,7 @@ struct low_rank_map {
   kernels::matrix<T const> weights;  ///< W (width, columns)
   std::size_t rank;
   low_rank_space<T>& space;
+  kernels::precision how;
 
   using matrix = kernels::matrix<T>;
   using constant = kernels::matrix<T const>;
@@ -67,11 +68,13 @@ struct low_rank_map {
   /// base (n, columns) of the stream without the heads (n, width). `scaled` (n, width) is scratch.
   void freeze(T* base, T const* rest, T* scaled, std::size_t n) const {
     for (std::size_t t = 0; t != n; ++t) centre(scaled + t * width(), rest + t * width());
-    kernels::multiply<T>(matrix{base, n, columns()}, constant{scaled, n, width()}, weights);
+    kernels::multiply<T>(matrix{base, n, columns()}, constant{scaled, n, width()}, weights, kernels::output::overwrite,
+                         how);
   }
   /// bias (columns,) from the map's own, which may be null.
   void freeze_bias(T* bias, T const* own) const {
-    kernels::multiply<T>(matrix{bias, 1, columns()}, constant{gain + width(), 1, width()}, weights);
+    kernels::multiply<T>(matrix{bias, 1, columns()}, constant{gain + width(), 1, width()}, weights,
+                         kernels::output::overwrite, how);
     for (std::size_t i = 0; own != nullptr && i != columns(); ++i) bias[i] += own[i];
   }
 
@@ -81,7 +84,7 @@ struct low_rank_map {
     grow(space.mapped, rank * columns());
     for (std::size_t r = 0; r != rank; ++r) centre(space.centred.data() + r * width(), space.out.data() + r * width());
     kernels::multiply<T>(matrix{space.mapped.data(), rank, columns()}, constant{space.centred.data(), rank, width()},
-                         weights);
+                         weights, kernels::output::overwrite, how);
   }
   /// The gradient of `space.out`, (rank, width), from that of M.
   T const* map_back() const {
@@ -90,7 +93,7 @@ struct low_rank_map {
     auto& transposed = space.scratch.u;
     grow(transposed, width() * rank);
     kernels::multiply_transposed<T>(matrix{transposed.data(), width(), rank}, weights,
-                                    constant{space.d_mapped.data(), rank, columns()});
+                                    constant{space.d_mapped.data(), rank, columns()}, kernels::output::overwrite, how);
     for (std::size_t r = 0; r != rank; ++r) {
       T sum = 0;
       for (std::size_t d = 0; d != width(); ++d) sum += transposed[d * rank + r] * gain[d];

@@ -23,6 +23,7 @@ struct transformer_pass {
   std::size_t sequences;
   std::size_t positions;
   bool keep;                                        ///< keep every layer's activations, for `backward`
+  kernels::precision how;                           ///< of every matrix product
   std::optional<low_rank_frozen<T>> low_rank = {};  ///< heads that the next layer reads at their rank
 
   using matrix = kernels::matrix<T>;
@@ -36,6 +37,16 @@ struct transformer_pass {
   T* stream(std::size_t stage) const { return space.streams[keep ? stage : stage % 2].data(); }
   layer_activations<T>& activations(std::size_t l) const { return space.layers[keep ? l : 0]; }
   T const* bias_after(std::size_t offset) const { return c().biases ? w.data() + offset : nullptr; }
+
+  void multiply(matrix to, constant a, constant b, kernels::output mode = kernels::output::overwrite) const {
+    kernels::multiply<T>(to, a, b, mode, how);
+  }
+  void multiply_transposed(matrix to, constant a, constant b, kernels::output mode = kernels::output::overwrite) const {
+    kernels::multiply_transposed<T>(to, a, b, mode, how);
+  }
+  void transposed_multiply(matrix to, constant a, constant b, kernels::output mode = kernels::output::overwrite) const {
+    kernels::transposed_multiply<T>(to, a, b, mode, how);
+  }
 
   /// Residual stream before the first layer. `tokens` (sequences, positions + 1).
   void embed(token const* tokens) const {
@@ -61,9 +72,8 @@ struct transformer_pass {
     auto& a = activations(l);
     auto& packed = space.weights[l];
     std::size_t const columns = 3 * c().heads * k();
-    kernels::multiply<T>(matrix{a.qkv.data() + 3 * first * k(), n(), 3 * count * k(), columns},
-                         constant{normal, n(), c().width},
-                         constant{packed.qkv.data() + 3 * first * k(), c().width, 3 * count * k(), columns});
+    multiply(matrix{a.qkv.data() + 3 * first * k(), n(), 3 * count * k(), columns}, constant{normal, n(), c().width},
+             constant{packed.qkv.data() + 3 * first * k(), c().width, 3 * count * k(), columns});
     if (c().biases)
       for (std::size_t t = 0; t != n(); ++t)
         for (std::size_t i = 3 * first * k(); i != 3 * (first + count) * k(); ++i)
@@ -75,7 +85,7 @@ struct transformer_pass {
     std::size_t const columns = 3 * c().heads * k();
     low_rank_map<T> const map = reader();
     std::copy_n(low_rank->base, n() * columns, a.qkv.data());
-    kernels::multiply<T>(matrix{a.qkv.data(), n(), columns}, map.z(n()), map.mapped(), kernels::output::add);
+    multiply(matrix{a.qkv.data(), n(), columns}, map.z(n()), map.mapped(), kernels::output::add);
     for (std::size_t t = 0; t != n(); ++t) {
       T const scale = a.attention_rstd[t];
       for (std::size_t i = 0; i != columns; ++i)
@@ -98,7 +108,7 @@ struct transformer_pass {
 
   /// Adds what heads [first, first + count) write to the residual stream.
   void add_heads(std::size_t l, std::size_t first, std::size_t count, T* out) const {
-    kernels::multiply<T>(
+    multiply(
         matrix{out, n(), c().width}, constant{activations(l).z.data() + first * k(), n(), count * k(), c().heads * k()},
         constant{space.weights[l].out.data() + first * k() * c().width, count * k(), c().width}, kernels::output::add);
   }
@@ -113,9 +123,9 @@ struct transformer_pass {
   bool reads_low_rank(std::size_t l) const { return low_rank && low_rank->layer + 1 == l; }
   low_rank_map<T> reader_of(std::size_t layer, std::size_t heads) const {
     std::size_t const l = layer + 1, rank = heads * k();
-    if (l == c().layers) return {w.data() + layout.final_norm().begin, unembedding(), rank, space.low_rank};
+    if (l == c().layers) return {w.data() + layout.final_norm().begin, unembedding(), rank, space.low_rank, how};
     constant const qkv{space.weights[l].qkv.data(), c().width, 3 * c().heads * k()};
-    return {w.data() + layout.attention_norm(l).begin, qkv, rank, space.low_rank};
+    return {w.data() + layout.attention_norm(l).begin, qkv, rank, space.low_rank, how};
   }
   low_rank_map<T> reader() const { return reader_of(low_rank->layer, low_rank->heads->size()); }
   /// Maps the low-rank heads' output weights, once for all chunks.
@@ -172,16 +182,16 @@ struct transformer_pass {
                         n(), width);
     T const* const in = w.data() + layout.mlp_in(l).begin;
     T const* const out = w.data() + layout.mlp_out(l).begin;
-    kernels::multiply<T>(matrix{a.hidden_input.data(), n(), wide}, constant{a.mlp_normal.data(), n(), width},
-                         constant{in, width, wide});
+    multiply(matrix{a.hidden_input.data(), n(), wide}, constant{a.mlp_normal.data(), n(), width},
+             constant{in, width, wide});
     if (c().biases)
       for (std::size_t t = 0; t != n(); ++t)
         for (std::size_t i = 0; i != wide; ++i) a.hidden_input[t * wide + i] += in[width * wide + i];
     with_activation([&]<class A>(A) { kernels::activate<A>(a.hidden.data(), a.hidden_input.data(), n() * wide); });
     std::copy_n(stream(stage), n() * width, stream(stage + 1));
     if (c().biases) add_row(stream(stage + 1), out + wide * width);
-    kernels::multiply<T>(matrix{stream(stage + 1), n(), width}, constant{a.hidden.data(), n(), wide},
-                         constant{out, wide, width}, kernels::output::add);
+    multiply(matrix{stream(stage + 1), n(), width}, constant{a.hidden.data(), n(), wide}, constant{out, wide, width},
+             kernels::output::add);
   }
 
   /// Layers [first, layers) on the stream before them.
@@ -206,7 +216,8 @@ struct transformer_pass {
     normalise_final();
     if (reads_low_rank(c().layers)) return low_rank_losses(to, nullptr);
     kernels::cross_entropy<T>(to, constant{space.final_normal.data(), n(), c().width}, unembedding(),
-                              bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
+                              bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy,
+                              how);
   }
 
   /// Per-token losses (n,), and `weight` times the gradient of their sum added to `gradient` and to space.gradients for
@@ -254,7 +265,7 @@ struct transformer_pass {
     kernels::cross_entropy_gradient<T>(
         losses, space.d_normal.data(), dw, plan.unembedding_bias ? g + layout.unembedding_bias().begin : nullptr,
         weight, constant{space.final_normal.data(), n(), width}, unembedding(),
-        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy);
+        bias_after(layout.unembedding_bias().begin), space.targets.data(), space.cross_entropy, how);
     if (!plan.final_norm && !plan.before(c().layers)) return false;
     std::fill_n(space.d_stream.begin(), n() * width, T(0));
     std::size_t const norm = layout.final_norm().begin;
@@ -268,7 +279,7 @@ struct transformer_pass {
     low_rank_map<T> const map = reader();
     kernels::low_rank_cross_entropy<T>(losses, constant{low_rank->base, n(), c().vocabulary}, map.z(n()), map.mapped(),
                                        space.final_rstd.data(), low_rank->bias, space.targets.data(), gradient,
-                                       space.low_rank.scratch);
+                                       space.low_rank.scratch, how);
   }
   /// The same through low-rank heads of the last layer: their part of d_z, and d_stream by the final norm's scale.
   void unembed_low_rank(T weight, T* losses) const {
@@ -298,9 +309,8 @@ struct transformer_pass {
       s.d_scale[t] = sum / scale;
     }
     constant const slopes{space.d_qkv.data(), n(), columns};
-    kernels::multiply_transposed<T>(matrix{s.dz.data(), n(), map.rank}, slopes, map.mapped());
-    kernels::transposed_multiply<T>(matrix{s.d_mapped.data(), map.rank, columns}, map.z(n()), slopes,
-                                    kernels::output::add);
+    multiply_transposed(matrix{s.dz.data(), n(), map.rank}, slopes, map.mapped());
+    transposed_multiply(matrix{s.d_mapped.data(), map.rank, columns}, map.z(n()), slopes, kernels::output::add);
     map.add_slopes_of_scale(space.d_stream.data(), stream(l * stages_per_layer()), a.attention_mean.data(),
                             a.attention_rstd.data(), n());
   }
@@ -320,23 +330,23 @@ struct transformer_pass {
     std::size_t const width = c().width, wide = c().mlp_width;
     std::size_t const in = layout.mlp_in(l).begin, out = layout.mlp_out(l).begin;
     if (part.mlp_out) {
-      kernels::transposed_multiply<T>(matrix{g + out, wide, width}, constant{a.hidden.data(), n(), wide},
-                                      constant{space.d_stream.data(), n(), width}, kernels::output::add);
+      transposed_multiply(matrix{g + out, wide, width}, constant{a.hidden.data(), n(), wide},
+                          constant{space.d_stream.data(), n(), width}, kernels::output::add);
       if (c().biases) add_column_sums(g + out + wide * width, space.d_stream.data(), n(), width);
     }
     if (!further && !part.mlp_in) return;
-    kernels::multiply_transposed<T>(matrix{space.d_hidden.data(), n(), wide},
-                                    constant{space.d_stream.data(), n(), width}, constant{w.data() + out, wide, width});
+    multiply_transposed(matrix{space.d_hidden.data(), n(), wide}, constant{space.d_stream.data(), n(), width},
+                        constant{w.data() + out, wide, width});
     with_activation(
         [&]<class A>(A) { kernels::activate_backward<A>(space.d_hidden.data(), a.hidden_input.data(), n() * wide); });
     if (part.mlp_in) {
-      kernels::transposed_multiply<T>(matrix{g + in, width, wide}, constant{a.mlp_normal.data(), n(), width},
-                                      constant{space.d_hidden.data(), n(), wide}, kernels::output::add);
+      transposed_multiply(matrix{g + in, width, wide}, constant{a.mlp_normal.data(), n(), width},
+                          constant{space.d_hidden.data(), n(), wide}, kernels::output::add);
       if (c().biases) add_column_sums(g + in + width * wide, space.d_hidden.data(), n(), wide);
     }
     if (!further) return;
-    kernels::multiply_transposed<T>(matrix{space.d_normal.data(), n(), width},
-                                    constant{space.d_hidden.data(), n(), wide}, constant{w.data() + in, width, wide});
+    multiply_transposed(matrix{space.d_normal.data(), n(), width}, constant{space.d_hidden.data(), n(), wide},
+                        constant{w.data() + in, width, wide});
     std::size_t const norm = layout.mlp_norm(l).begin;
     kernels::layer_norm_backward(space.d_stream.data(), part.mlp_norm ? g + norm : nullptr, g + norm + width,
                                  space.d_normal.data(), stream(2 * l + 1), a.mlp_mean.data(), a.mlp_rstd.data(),
@@ -358,9 +368,8 @@ struct transformer_pass {
     }
     if (!further) return;
     if (reads_low_rank(l)) return project_low_rank_backward(l);
-    kernels::multiply_transposed<T>(matrix{space.d_normal.data(), n(), width},
-                                    constant{space.d_qkv.data(), n(), 3 * all},
-                                    constant{space.weights[l].qkv.data(), width, 3 * all});
+    multiply_transposed(matrix{space.d_normal.data(), n(), width}, constant{space.d_qkv.data(), n(), 3 * all},
+                        constant{space.weights[l].qkv.data(), width, 3 * all});
     std::size_t const norm = layout.attention_norm(l).begin;
     kernels::layer_norm_backward(space.d_stream.data(), part.attention_norm ? g + norm : nullptr, g + norm + width,
                                  space.d_normal.data(), stream(l * stages_per_layer()), a.attention_mean.data(),
@@ -374,9 +383,9 @@ struct transformer_pass {
     constant const d_stream{space.d_stream.data(), n(), width};
     bool const more = low_rank && low_rank->layer == l;
     if (more) scatter_low_rank(first);
-    kernels::multiply_transposed<T>(matrix{space.d_z.data() + from, n(), size, all}, d_stream,
-                                    constant{space.weights[l].out.data() + from * width, size, width},
-                                    more ? kernels::output::add : kernels::output::overwrite);
+    multiply_transposed(matrix{space.d_z.data() + from, n(), size, all}, d_stream,
+                        constant{space.weights[l].out.data() + from * width, size, width},
+                        more ? kernels::output::add : kernels::output::overwrite);
     for (std::size_t h = first; h != first + count; ++h)
       for (std::size_t s = 0; s != sequences; ++s) {
         std::size_t const row = s * positions;
@@ -389,11 +398,11 @@ struct transformer_pass {
       }
     if (!weights) return;
     auto& gradients = space.gradients[l];
-    kernels::transposed_multiply<T>(matrix{gradients.out.data() + from * width, size, width},
-                                    constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
-    kernels::transposed_multiply<T>(
-        matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all}, constant{a.normal.data(), n(), width},
-        constant{space.d_qkv.data() + 3 * from, n(), 3 * size, 3 * all}, kernels::output::add);
+    transposed_multiply(matrix{gradients.out.data() + from * width, size, width},
+                        constant{a.z.data() + from, n(), size, all}, d_stream, kernels::output::add);
+    transposed_multiply(matrix{gradients.qkv.data() + 3 * from, width, 3 * size, 3 * all},
+                        constant{a.normal.data(), n(), width},
+                        constant{space.d_qkv.data() + 3 * from, n(), 3 * size, 3 * all}, kernels::output::add);
     if (c().biases)
       for (std::size_t t = 0; t != n(); ++t)
         for (std::size_t i = 3 * from; i != 3 * (from + size); ++i)
