@@ -45,8 +45,14 @@ void pack(T* to, strided<T> b, std::size_t depth, std::size_t n) {
         for (std::size_t l = 0; l != wide; l += lane_count<T>) store(to + p * wide + l, load(row + l));
       }
     } else {
+      std::size_t p = 0;
+      if (b.row_stride == 1 && count == wide)  // a transposed B, by squares
+        for (; p + square<T> <= depth; p += square<T>)
+          for (std::size_t c = 0; c != wide; c += square<T>)
+            transpose_square(to + p * wide + c, wide, b.data + p + (j + c) * b.column_stride, b.column_stride);
+      std::size_t const done = p;
       for (std::size_t c = 0; c != wide; ++c)
-        for (std::size_t p = 0; p != depth; ++p)
+        for (p = done; p != depth; ++p)
           to[p * wide + c] = c < count ? b.data[p * b.row_stride + (j + c) * b.column_stride] : T(0);
     }
     to += depth * wide;
