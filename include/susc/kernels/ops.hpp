@@ -67,8 +67,12 @@ inline lanes<float> as_floats(words x) {
 /// yes where the highest bit of x is set, else no.
 inline words where_negative(words x, words yes, words no) {
   auto const is_signed = [](words w) { return xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(w); };
+#if defined(__AVX512BW__)  // where xsimd 8.1's select of integers does not compile
+  return no ^ ((yes ^ no) & xsimd::bitwise_cast<words>(is_signed(x) >> 31));
+#else
   return xsimd::bitwise_cast<words>(
       xsimd::select(is_signed(x) < xsimd::batch<std::int32_t>(0), is_signed(yes), is_signed(no)));
+#endif
 }
 /// The numbers that the words are, which must be below 2^31: signed conversion is one instruction everywhere.
 inline lanes<float> to_floats(words x) {
