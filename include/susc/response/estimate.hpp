@@ -30,13 +30,13 @@ struct susceptibility_moments {
   template <Model M>
   void start(draw<M> const& center, draw_counts counts) {
     static_assert(Observable<O, M> && Perturbation<P, M>);
-    draws = counts.draws;
+    schedule = {counts.draws, batches_per_chain(counts.draws, counts.chains)};
     groups = groups_of<M>(perturbation, center);
     baseline.resize(perturbation.count(center));
     shifts.resize(baseline.size());
     // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
     perturbation.loss_shifts(center, std::span(baseline));
-    batches.assign(batches_per_chain(counts.draws, counts.chains), moments(baseline.size()));
+    batches.assign(schedule.batches, moments(baseline.size()));
     for (auto* traces : {&observable_traces, &loss_traces}) {
       traces->resize(1);
       traces->front().reserve(counts.draws);
@@ -47,9 +47,18 @@ struct susceptibility_moments {
     double const value = observable.value(at);
     perturbation.loss_shifts(at, std::span(shifts));
     for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] -= baseline[j];
-    batches[observable_traces[0].size() * batches.size() / draws].add(value, shifts);
+    batches[schedule.batch_of(observable_traces[0].size())].add(value, shifts);
     observable_traces[0].push_back(value);
     loss_traces[0].push_back(at.evaluation_loss() - at.center_loss());
+  }
+  /// The chain gets more draws, `draws` in all.
+  void extend(std::size_t draws) {
+    schedule.extend(draws);
+    batches.resize(schedule.batches, moments(baseline.size()));
+  }
+  static void members(auto& self, auto&& each) {
+    each(self.groups, self.batches, self.observable_traces, self.loss_traces, self.schedule, self.baseline,
+         self.shifts);
   }
   void merge(susceptibility_moments const& other) {
     batches.insert(batches.end(), other.batches.begin(), other.batches.end());
@@ -66,7 +75,7 @@ struct susceptibility_moments {
     return sum;
   }
 
-  std::size_t draws = 0;                           ///< expected of the chain
+  batch_schedule schedule = {};                    ///< of the chain
   std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
 };
 
