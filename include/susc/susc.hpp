@@ -84,6 +84,7 @@
 #include "susc/sampling/sghmc.hpp"
 #include "susc/sampling/sgld.hpp"
 #include "susc/sampling/sgnht.hpp"
+#include "susc/sampling/stop_on_signals.hpp"
 #include "susc/sampling/visitor.hpp"
 #include "susc/structure/auc.hpp"
 #include "susc/structure/principal_components.hpp"

@@ -84,6 +84,10 @@ TEST_CASE("run_directory: a damaged file, and a path that is no folder, are refu
   folder.file("run/run", "");
   check_words(error_message([&] { susc::run_directory const run(folder.path / "run", settings); }),
               {"run/run", "cut short"});
+  std::filesystem::create_directory(folder.path / "full");
+  folder.file("full/thesis.txt", "");
+  check_words(error_message([&] { susc::run_directory const run(folder.path / "full", settings); }),
+              {"full", "thesis.txt"});
   folder.file("plain", "");
   check_words(error_message([&] { susc::run_directory const run(folder.path / "plain", settings); }),
               {"plain", "cannot make it"});

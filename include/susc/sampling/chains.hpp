@@ -171,6 +171,8 @@ chain_length checked_length(M const& model, std::span<typename M::scalar const> 
                             options.gradient_accumulation};
   check(length);
   require(options.chains > 0, "chains is 0, must be at least 1");
+  require(options.seconds_between_checkpoints >= 0, "seconds_between_checkpoints is ",
+          options.seconds_between_checkpoints, ", must not be negative");
   return length;
 }
 

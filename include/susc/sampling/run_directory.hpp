@@ -87,7 +87,7 @@ class run_directory {
   static constexpr std::uint32_t format = 1;  ///< of its files; one of another format is refused
 
   /// Opens or makes the folder and locks it for this process. Throws susc::error if it cannot be made, another process
-  /// has it, or it holds a run of another description, naming the differences.
+  /// has it, it holds other things and no run, or a run of another description, naming the differences.
   run_directory(std::filesystem::path path, std::vector<run_setting> const& description) : path_(std::move(path)) {
     std::error_code failed;
     std::filesystem::create_directories(path_, failed);
@@ -98,6 +98,9 @@ class run_directory {
       fail(where(), errno == EWOULDBLOCK ? "another process is using it" : detail::os_reason(errno));
     auto const file = path_ / "run";
     if (!std::filesystem::exists(std::filesystem::symlink_status(file))) {
+      for (auto const& entry : std::filesystem::directory_iterator(path_))
+        require(entry.path().filename() == "lock", where(), "holds '", entry.path().filename().string(),
+                "' and no run: name an empty or new folder");
       archive_writer to;
       to(description);
       write_checked_file(file, kind_of_run, format, to.bytes());
