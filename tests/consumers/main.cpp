@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "susc/response/estimate.hpp"
-#include "susc/response/influence.hpp"  // not used: includes Eigen, whose folder is on no compiler's default path
 
 // Losses ½ (w₀² + 2 w₁²), of as many examples as a batch says.
 struct bowl {
