@@ -6,6 +6,7 @@
 #include "susc/core/error.hpp"
 #include "susc/core/pool.hpp"
 #include "susc/core/random.hpp"
+#include "susc/core/requirements.hpp"
 #include "susc/data/corpus.hpp"
 #include "susc/data/ngram.hpp"
 #include "susc/data/packing.hpp"

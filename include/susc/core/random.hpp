@@ -10,6 +10,8 @@
 #include <numbers>
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::random {
 
 using words = std::array<std::uint32_t, 4>;

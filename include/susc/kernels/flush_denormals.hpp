@@ -7,6 +7,8 @@
 #include <cstdint>
 #endif
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::kernels {
 
 class flush_denormals {

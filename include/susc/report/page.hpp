@@ -3,6 +3,8 @@
 /// order. Every colour is a variable, given once for light and once for dark; the script reads the scales from them.
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::detail {
 
 // clang-format off

@@ -13,10 +13,14 @@
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
 #include "susc/kernels/gemm.hpp"
 #include "susc/response/result.hpp"
 #include "susc/response/susceptibility.hpp"
 #include "susc/sampling/visitor.hpp"
+
+SUSC_REQUIRE_VERSION("Eigen", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, 3, 4);
+SUSC_REQUIRE_VERSION("xtensor", XTENSOR_VERSION_MAJOR, XTENSOR_VERSION_MINOR, 0, 24);
 
 namespace susc {
 
