@@ -11,4 +11,5 @@ auto const gradient = [](std::span<double const>, int) { return std::vector<doub
 auto const gradient = [](std::span<double const>, int, std::span<double>) {};
 #endif
 
-auto const model = susc::from_callables<int>(1, [](std::span<double const>, int) { return 0.; }, gradient);
+auto const model = susc::from_callables<int>(
+    1, [](std::span<double const>, int) { return 0.; }, gradient);

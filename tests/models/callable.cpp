@@ -15,8 +15,12 @@ namespace {
 struct point {
   double x, y;
 };
-double residual(std::span<double const> w, point const& p) { return w[0] + w[1] * p.x - p.y; }
-double loss(std::span<double const> w, point const& p) { return residual(w, p) * residual(w, p) / 2; }
+double residual(std::span<double const> w, point const& p) {
+  return w[0] + w[1] * p.x - p.y;
+}
+double loss(std::span<double const> w, point const& p) {
+  return residual(w, p) * residual(w, p) / 2;
+}
 void gradient(std::span<double const> w, point const& p, std::span<double> sum) {
   sum[0] += residual(w, p);
   sum[1] += residual(w, p) * p.x;
@@ -86,7 +90,8 @@ TEST_CASE("callable: what is refused") {
   CHECK_THROWS_WITH_AS(line({{"both", {{0, 3}}}}), "from_callables: component 'both' is not within the 2 parameters",
                        susc::error);
   std::vector<double> two(2), three(3);
-  CHECK_THROWS_WITH_AS(line().losses(three, random_points(2), two), "from_callables: 3 weights, must be 2", susc::error);
+  CHECK_THROWS_WITH_AS(line().losses(three, random_points(2), two), "from_callables: 3 weights, must be 2",
+                       susc::error);
   CHECK_THROWS_WITH_AS(line().losses(two, random_points(2), three), "from_callables: 3 losses, must be 2", susc::error);
   CHECK_THROWS_WITH_AS(line().loss_and_gradient(two, random_points(2), three),
                        "from_callables: 3 gradient entries, must be 2", susc::error);

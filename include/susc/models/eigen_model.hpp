@@ -43,15 +43,17 @@ concept eigen_mean_gradient = requires(F const& f, eigen_weights w, typename F::
 template <class F>
 class eigen_model {
  public:
-  static_assert(requires { typename F::batch; }, "eigen_model needs a functor with a type `batch`");
+  static_assert(
+      requires { typename F::batch; }, "eigen_model needs a functor with a type `batch`");
   static_assert(detail::eigen_counts<F>,
                 "eigen_model needs a functor with `parameter_count() const` and `example_count(batch const&) const`");
   static_assert(detail::eigen_losses<F>,
                 "eigen_model needs a functor with `Eigen::VectorXd losses(Eigen::Ref<Eigen::VectorXd const> const& w, "
                 "batch const&) const`");
-  static_assert(detail::eigen_mean_gradient<F>,
-                "eigen_model needs a functor with `double loss_and_gradient(Eigen::Ref<Eigen::VectorXd const> const& w, "
-                "batch const&, Eigen::Ref<Eigen::VectorXd> gradient) const`");
+  static_assert(
+      detail::eigen_mean_gradient<F>,
+      "eigen_model needs a functor with `double loss_and_gradient(Eigen::Ref<Eigen::VectorXd const> const& w, "
+      "batch const&, Eigen::Ref<Eigen::VectorXd> gradient) const`");
 
   using scalar = double;
   using batch = typename F::batch;
@@ -60,11 +62,10 @@ class eigen_model {
 
   std::size_t parameter_count() const { return static_cast<std::size_t>(functor_.parameter_count()); }
   std::size_t example_count(batch const& b) const { return static_cast<std::size_t>(functor_.example_count(b)); }
-  std::vector<component> components() const
-      requires requires(F const& f) { { f.components() } -> std::convertible_to<std::vector<component>>; }
-  {
-    return functor_.components();
+  std::vector<component> components() const requires requires(F const& f) {
+    { f.components() } -> std::convertible_to<std::vector<component>>;
   }
+  { return functor_.components(); }
 
   /// w (parameter_count,), losses (example_count,) in nats. Throws susc::error if the functor returns another number.
   void losses(std::span<double const> w, batch const& b, std::span<double> losses) const {
