@@ -1,5 +1,5 @@
 // A gradient that is returned.
-// expect: which adds to sum, const if it is a member
+// expect: std::span<double> sum)` that adds to sum
 #include <span>
 #include <vector>
 

@@ -1,5 +1,5 @@
 // A loss that is not given the weights.
-// expect: from_callables needs a loss `double loss(std::span<double const> w, Example const&)`, const if it is a member
+// expect: from_callables needs a loss: a const `double loss(std::span<double const> w, Example const&)`
 #include <span>
 
 #include "susc/models/callable.hpp"

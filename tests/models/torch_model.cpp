@@ -206,6 +206,21 @@ TEST_CASE("torch_model: a loss that does not depend on a component has gradient 
   CHECK(restricted == std::vector<double>(first.size()));
 }
 
+TEST_CASE("torch_model: autograd is asked for the component's parameters alone") {
+  std::string asked;
+  auto const model = susc::from_torch<labelled, double>(random_network(), [&](network& n, labelled const& b) {
+    asked.clear();
+    for (torch::Tensor const& p : n.parameters()) asked += p.requires_grad() ? '1' : '0';
+    return cross_entropy(n, b);
+  });
+  auto const b = as_tensors(random_batch(2, 9));
+  std::vector<double> gradient(104), bias(4);
+  model.loss_and_gradient(model.weights(), b, susc::find_component(model.components(), "layer3.bias"), bias);
+  CHECK(asked == "000001");
+  model.loss_and_gradient(model.weights(), b, gradient);
+  CHECK(asked == "111111");
+}
+
 TEST_CASE("torch_model: a run has the same bits with one thread and with two") {
   auto const model = model_of(random_network());
   auto const evaluation = as_tensors(random_batch(40, 1)), probe = as_tensors(random_batch(10, 2));
@@ -311,6 +326,10 @@ TEST_CASE("torch_model: batches that are refused") {
   std::vector<double> losses(4), w(104), gradient(104);
   CHECK_THROWS_WITH_AS(model_of(random_network()).losses(losses, b, losses), "from_torch: 4 weights, must be 104",
                        susc::error);
+  CHECK_THROWS_WITH_AS(model_of(random_network()).losses(w, b, gradient), "from_torch: 104 losses, must be 4",
+                       susc::error);
+  CHECK_THROWS_WITH_AS(model_of(random_network()).loss_and_gradient(w, b, losses),
+                       "from_torch: 4 gradient entries, must be 104", susc::error);
   CHECK_THROWS_WITH_AS(model_of(random_network()).loss_and_gradient(w, as_tensors({}), gradient),
                        "from_torch: a gradient over 0 examples, must have at least 1", susc::error);
   auto const refused = [&](auto loss) -> std::string {

@@ -31,9 +31,8 @@ class autodiff_model {
           requires(Loss const& loss, std::span<jet const> w, Example const& e) {
             { loss(w, e) } -> std::same_as<jet>;
           },
-      "from_loss needs a loss `T loss(std::span<T const> w, Example const&)` for T = double and T = ceres::Jet<double, "
-      "8>, "
-      "const if it is a member");
+      "from_loss needs a loss: a const `T loss(std::span<T const> w, Example const&)` for T = double and T = "
+      "ceres::Jet<double, 8>");
 
   autodiff_model(std::size_t parameters, Loss loss, std::vector<component> components)
       : parameters_(parameters), loss_(std::move(loss)), components_(std::move(components)) {

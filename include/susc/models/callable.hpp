@@ -19,17 +19,14 @@ class callable_model {
  public:
   using scalar = double;
   using batch = std::vector<Example>;
-  static_assert(
-      std::is_invocable_r_v<double, Loss const&, std::span<double const>, Example const&>,
-      "from_callables needs a loss `double loss(std::span<double const> w, Example const&)`, const if it is a "
-      "member");
+  static_assert(std::is_invocable_r_v<double, Loss const&, std::span<double const>, Example const&>,
+                "from_callables needs a loss: a const `double loss(std::span<double const> w, Example const&)`");
   static_assert(
       requires(Gradient const& gradient, std::span<double const> w, Example const& e, std::span<double> sum) {
         { gradient(w, e, sum) } -> std::same_as<void>;
       },
-      "from_callables needs a gradient `void gradient(std::span<double const> w, Example const&, std::span<double> "
-      "sum)`, "
-      "which adds to sum, const if it is a member");
+      "from_callables needs a gradient: a const `void gradient(std::span<double const> w, Example const&, "
+      "std::span<double> sum)` that adds to sum");
 
   callable_model(std::size_t parameters, Loss loss, Gradient gradient, std::vector<component> components)
       : parameters_(parameters),

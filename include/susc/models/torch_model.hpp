@@ -84,7 +84,7 @@ class torch_model {
       },
       "from_torch needs batches with a member `size() const`, the number of their losses");
   static_assert(std::is_invocable_r_v<torch::Tensor, Loss const&, Module&, Batch const&>,
-                "from_torch needs a loss `torch::Tensor loss(Module&, Batch const&)`, const if it is a member");
+                "from_torch needs a loss: a const `torch::Tensor loss(Module&, Batch const&)`");
 
   torch_model(Module const& module, Loss loss, std::vector<component> components) : loss_(std::move(loss)) {
     require(torch::get_num_threads() == 1, "from_torch: libtorch would use ", torch::get_num_threads(),
@@ -116,9 +116,10 @@ class torch_model {
 
   /// w (parameter_count,), losses (examples,) in nats.
   void losses(std::span<T const> w, Batch const& b, std::span<T> losses) const {
+    require_size("losses", losses.size(), b.size());
     torch::NoGradGuard const without;
-    replicas_.borrow([&](replica& r) {
-      torch::Tensor const tensor = forward(r, w, b).contiguous();
+    on_replica(w, [&](replica& r) {
+      torch::Tensor const tensor = losses_of(r, b).contiguous();
       std::copy_n(tensor.template data_ptr<T>(), losses.size(), losses.data());
     });
   }
@@ -131,16 +132,16 @@ class torch_model {
   /// w (parameter_count,), gradient (c.size(),): autograd stops where no parameter of the component is upstream.
   T loss_and_gradient(std::span<T const> w, Batch const& b, component const& c, std::span<T> gradient) const {
     require(b.size() != 0, "from_torch: a gradient over 0 examples, must have at least 1");
+    require_size("gradient entries", gradient.size(), c.size());
     torch::AutoGradMode const with(true);
-    return replicas_.borrow([&](replica& r) {
-      if (!r.module) r = clone(*prototype_);
+    return on_replica(w, [&](replica& r) {
       std::vector<torch::Tensor> moving;
       for (detail::torch_parameter const& p : r.parameters) {
         bool const moves = overlaps(p, c);
         p.tensor.set_requires_grad(moves);
         if (moves) moving.push_back(p.tensor);
       }
-      torch::Tensor const mean = forward(r, w, b).mean();
+      torch::Tensor const mean = losses_of(r, b).mean();
       // Without a gradient: the loss does not depend on any of them.
       std::vector<torch::Tensor> slopes(moving.size());
       if (mean.requires_grad()) slopes = torch::autograd::grad({mean}, moving, {}, false, false, true);
@@ -209,12 +210,23 @@ class torch_model {
         components_.push_back({name, std::move(ranges)});
   }
 
-  /// (examples,), by the replica with weights w.
-  torch::Tensor forward(replica& r, std::span<T const> w, Batch const& b) const {
-    require(w.size() == parameter_count(), "from_torch: ", w.size(), " weights, must be ", parameter_count());
-    if (!r.module) r = clone(*prototype_);
-    detail::set_torch_parameters(r.parameters, w);
-    torch::Tensor losses = loss_(*r.module, b);
+  static void require_size(char const* what, std::size_t given, std::size_t needed) {
+    require(given == needed, "from_torch: ", given, " ", what, ", must be ", needed);
+  }
+
+  /// use(replica&) on one with weights w that no other thread has.
+  template <class Use>
+  auto on_replica(std::span<T const> w, Use use) const {
+    require_size("weights", w.size(), parameter_count());
+    return replicas_.borrow([&](replica& r) {
+      if (!r.module) r = clone(*prototype_);
+      detail::set_torch_parameters(r.parameters, w);
+      return use(r);
+    });
+  }
+
+  torch::Tensor losses_of(replica& r, Batch const& b) const {
+    torch::Tensor const losses = loss_(*r.module, b);
     require(losses.defined() && losses.dim() == 1 && static_cast<std::size_t>(losses.size(0)) == b.size() &&
                 losses.scalar_type() == c10::CppTypeToScalarType<T>::value,
             "from_torch: the loss is a tensor of ",
