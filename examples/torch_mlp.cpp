@@ -1,5 +1,5 @@
-// A module of libtorch: trained by its optimiser, then the susceptibilities of each layer, and of one unit of the
-// hidden layer, to three regions of the plane. Adds to 02: from_torch, torch_slice. Built where libtorch is found.
+// A module of libtorch: trained by its optimiser, then the susceptibilities of parts of its weights to three regions of
+// the plane. Adds to 02: from_torch, torch_slice. Built where libtorch is found.
 #include <torch/torch.h>
 
 #include <cstdio>
