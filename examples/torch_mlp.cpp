@@ -1,12 +1,10 @@
 // A module of libtorch: trained by its optimiser, then the susceptibilities of parts of its weights to three regions of
 // the plane. Adds to 02: from_torch, torch_slice. Built where libtorch is found.
-#include <torch/torch.h>
-
 #include <cstdio>
 #include <memory>
 #include <vector>
 
-#include "susc/models/torch_model.hpp"
+#include "susc/models/torch_model.hpp"  // and with it torch/torch.h
 #include "susc/response/estimate.hpp"
 
 // A batch is yours to define; size() is the number of its losses.

@@ -1,5 +1,6 @@
 #pragma once
 /// A Model from a module of libtorch: an optional dependency, hence a header of its own.
+#include <ATen/core/ivalue.h>  // first, or clang meets vectors of an incomplete type in libtorch 1.13
 #include <torch/torch.h>
 
 #include <algorithm>
