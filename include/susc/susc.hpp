@@ -36,6 +36,8 @@
 #include "susc/kernels/split_bfloat16.hpp"
 #include "susc/kernels/split_bfloat16_amx.hpp"
 #include "susc/kernels/split_bfloat16_tiles.hpp"
+#include "susc/models/callable.hpp"
+#include "susc/models/eigen_model.hpp"
 #include "susc/models/head_scores.hpp"
 #include "susc/models/mlp.hpp"
 #include "susc/models/monomial.hpp"
