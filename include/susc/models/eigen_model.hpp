@@ -10,6 +10,9 @@
 
 #include "susc/core/component.hpp"
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
+
+SUSC_REQUIRE_VERSION("Eigen", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, 3, 4);
 
 namespace susc {
 

@@ -4,6 +4,8 @@
 
 #include <atomic>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc {
 
 namespace detail {
