@@ -35,7 +35,7 @@ TEST_CASE("central_difference: a kink near 0 is avoided, the error of one at 0 c
   auto const s = susc::central_difference([](double x) { return 2 * x + std::fmax(x, 0.); }, 1., rounding);
   CHECK(std::abs(s.value - 2) < s.error);
   CHECK(std::abs(s.value - 3) < s.error);
-  CHECK(s.error < .51);
+  CHECK(s.error < .61);
 }
 
 TEST_CASE("central_difference: rounding errors a million times as large stay within the error, for 1000 functions") {

@@ -47,13 +47,14 @@ slope_estimate central_difference(F f, double scale, double noise) {
   }
   // The error of a central difference falls with the square of the step: by 16.
   auto const extrapolated = [&](std::size_t k) { return (16 * slope[k + 1] - slope[k]) / 15; };
-  // Of a smooth function the bend falls by 4 with the step; what does not is a jump of the slope at 0.
+  // Of a smooth function the bend falls by 4 with the step; what does not is a jump of the slope at 0,
+  // of which either side's slope is half away.
   auto const jump = [&](std::size_t k) { return std::abs(4 * bend[k + 1] - bend[k]) / 3; };
   slope_estimate best;
   for (std::size_t k = 0; k + 3 != steps; ++k) {
     double const differ =
         std::max(std::abs(extrapolated(k) - extrapolated(k + 1)), std::abs(extrapolated(k + 1) - extrapolated(k + 2)));
-    double const error = 3 * differ + std::min(jump(k), jump(k + 1)) / 2 + 8 * noise / step[k + 1];
+    double const error = 3 * differ + .6 * std::min(jump(k), jump(k + 1)) + 8 * noise / step[k + 1];
     if (error < best.error) best = {extrapolated(k), error};
   }
   return best;

@@ -77,7 +77,7 @@ class model_checker {
       value();
       gradient();
       if (broken.size() == before) refinements();
-      threads();
+      if (!breaks("sizes")) threads();
       costs();
     } catch (std::exception const& e) {
       report("exceptions", doing_, " throws: ", e.what());
@@ -96,6 +96,10 @@ class model_checker {
   template <class... Args>
   void report(char const* law, Args const&... args) {
     broken.push_back({law, concatenate(std::setprecision(9), args...)});
+  }
+
+  bool breaks(char const* law) const {
+    return std::any_of(broken.begin(), broken.end(), [&](broken_law const& b) { return b.law == law; });
   }
 
   struct evaluated {
@@ -118,8 +122,8 @@ class model_checker {
       result.loss = call(inside);
     bool intact = true;
     for (std::size_t i = 0; i != guard; ++i) intact = intact && memory[i] == mark && memory[guard + size + i] == mark;
-    bool const known = std::any_of(broken.begin(), broken.end(), [](auto const& b) { return b.law == "sizes"; });
-    if (!intact && !known) report("sizes", doing_, " writes outside of the ", size, " entries that it is given");
+    if (!intact && !breaks("sizes"))
+      report("sizes", doing_, " writes outside of the ", size, " entries that it is given");
     result.values.assign(inside.begin(), inside.end());
     return result;
   }
@@ -160,6 +164,7 @@ class model_checker {
     if (parameters != w_.size())
       report("counts", "parameter_count() is ", parameters, ", but w has ", w_.size(), " entries");
     if (count_ == 0) report("counts", "example_count(batch) is 0: check with a batch of some examples");
+    if (!broken.empty()) return false;
     doing_ = "components()";
     components_ = components_of(model_);
     for (std::size_t i = 0; i != components_.size(); ++i) {
@@ -229,7 +234,7 @@ class model_checker {
     if (found != gradient_.values.end())
       report("finite", "the gradient by ", coordinate(static_cast<std::size_t>(found - gradient_.values.begin())),
              " is ", *found);
-    return std::none_of(broken.begin(), broken.end(), [](broken_law const& b) { return b.law == "finite"; });
+    return !breaks("finite");
   }
 
   template <class F>
@@ -359,10 +364,8 @@ class model_checker {
       comparison const c{found, s.value, s.error + own_error};
       double const excess = std::abs(c.found - c.expected) / c.error;
       if (excess <= 1) return;
-      if (excess > worst)
-        worst = excess, at = where, std::swap(wrong.emplace_back(c), wrong.front());
-      else
-        wrong.push_back(c);
+      wrong.push_back(c);
+      if (excess > worst) worst = excess, at = where, std::swap(wrong.front(), wrong.back());
     };
     vector x = w_;
     for (std::size_t k = 0; k != compared_.size(); ++k) {

@@ -28,7 +28,8 @@ struct fixed_config {
 
 /// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations and CountsBytes. An
 /// example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and has length - 1
-/// losses. Throws susc::error on a token id outside the vocabulary and on sequences longer than context + 1.
+/// losses. Throws susc::error on weights of another number, on a token id outside the vocabulary, and on sequences
+/// longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -239,6 +240,7 @@ class basic_transformer {
 
   template <class Uses, class F>
   void for_each_chunk(weights w, token_batch const& b, bool keep, Uses uses, F f) const {
+    require(w.size() == everything_.size(), "transformer: ", w.size(), " weights, must have ", everything_.size());
     check_batch(b);
     workspaces_.borrow([&](transformer_workspace<T>& space) {
       std::size_t const positions = b.length - 1, most = sequences_of_chunk(b);
