@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "susc/core/aligned_vector.hpp"
+#include "susc/core/broken_law.hpp"
 #include "susc/core/central_difference.hpp"
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
@@ -23,26 +24,6 @@
 #include "susc/core/random.hpp"
 
 namespace susc {
-
-/// A law that a model breaks. `law` is one of
-///   "counts"               parameter_count, example_count
-///   "components"           names and ranges
-///   "exceptions"           a function throws
-///   "sizes"                a function writes beyond the entries it is given
-///   "finite"               losses, their mean and its gradient are finite at w
-///   "determinism"          same arguments, same bits, whatever was asked in between
-///   "overwrite"            every entry is written, and not added to
-///   "value"                loss_and_gradient returns the mean of losses
-///   "gradient"             the gradient is that of this mean
-///   "restricted gradient"  RestrictedModel: the component's part of the gradient, in the order of its ranges
-///   "frozen losses"        FreezableModel: the losses at weights moved in the component
-///   "frozen gradient"      FreezableGradientModel: the component's part of the gradient there
-///   "threads"              several threads at once get the bits that one gets
-///   "operations", "bytes"  CountsOperations, CountsBytes: numbers that can be counts
-struct broken_law {
-  std::string law;
-  std::string what;  ///< a sentence: where, the value found, the value expected
-};
 
 struct model_check {
   /// Weights, drawn at random, whose slope is compared with differences, beside the weight of largest gradient of each
@@ -102,29 +83,14 @@ class model_checker {
     return std::any_of(broken.begin(), broken.end(), [&](broken_law const& b) { return b.law == law; });
   }
 
-  struct evaluated {
-    vector values;
-    T loss = 0;  ///< what loss_and_gradient returns
-  };
-  /// What `call(span)` writes over `size` entries that held `fill`; the entries lie between guards.
+  using evaluated = detail::evaluated<T>;
   template <class F>
   evaluated written(std::string what, std::size_t size, T fill, F call) {
-    constexpr std::size_t guard = 64 / sizeof(T);
-    constexpr T mark = T(-1234.5);
-    vector memory(size + 2 * guard, mark);
-    std::span<T> const inside = std::span(memory).subspan(guard, size);
-    std::fill(inside.begin(), inside.end(), fill);
     doing_ = std::move(what);
-    evaluated result;
-    if constexpr (std::is_void_v<decltype(call(inside))>)
-      call(inside);
-    else
-      result.loss = call(inside);
     bool intact = true;
-    for (std::size_t i = 0; i != guard; ++i) intact = intact && memory[i] == mark && memory[guard + size + i] == mark;
+    evaluated result = written_by(call, size, fill, intact);
     if (!intact && !breaks("sizes"))
       report("sizes", doing_, " writes outside of the ", size, " entries that it is given");
-    result.values.assign(inside.begin(), inside.end());
     return result;
   }
   evaluated losses(view x, T fill = 0) {
@@ -140,12 +106,6 @@ class model_checker {
     for (T const v : values) sum += static_cast<double>(v);
     return sum / static_cast<double>(values.size());
   }
-  static bool same(T a, T b) { return a == b || (std::isnan(a) && std::isnan(b)); }
-  static bool same(evaluated const& a, evaluated const& b) {
-    return same(a.loss, b.loss) &&
-           std::equal(a.values.begin(), a.values.end(), b.values.begin(), [](T x, T y) { return same(x, y); });
-  }
-
   /// "w[3] (component 'first')": the smallest component that has it.
   std::string coordinate(std::size_t i) const {
     component const* smallest = nullptr;

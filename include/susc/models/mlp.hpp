@@ -80,17 +80,7 @@ class mlp {
     for (std::size_t l = last; l-- != 0;) {
       std::size_t const width = widths_[l + 1];
       T* const d_bias = gradient.data() + begins_[l + 1] - width;
-      switch (activation_) {
-        case mlp_activation::tanh:
-          for (std::size_t i = 0; i != d.size(); ++i) d[i] *= 1 - h[l][i] * h[l][i];
-          break;
-        case mlp_activation::relu:  // positive where its input was
-          kernels::activate_backward<kernels::relu>(d.data(), h[l].data(), d.size());
-          break;
-        case mlp_activation::gelu:
-          kernels::activate_backward<kernels::gelu>(d.data(), inputs[l].data(), d.size());
-          break;
-      }
+      multiply_by_slope(d, h, inputs, l);
       for (std::size_t i = 0; i != d.size(); ++i) d_bias[i % width] += d[i];
       kernels::matrix<T const> const output{d.data(), count, width};
       kernels::transposed_multiply<T>({gradient.data() + begins_[l], widths_[l], width}, entering(l, b, h), output);
@@ -126,7 +116,7 @@ class mlp {
   }
   static std::vector<std::int32_t> targets(batch const& b) { return {b.labels.begin(), b.labels.end()}; }
 
-  /// `inputs`, if asked for: of the activation, of each layer.
+  /// `inputs`, if asked for: of the activation, of each hidden layer; multiply_by_slope needs those of gelu.
   activations forward(std::span<T const> w, batch const& b, activations* inputs = nullptr) const {
     check(w, b);
     activations h(layers() - 1);
@@ -149,6 +139,21 @@ class mlp {
       }
     }
     return h;
+  }
+
+  /// d times the activation's slope in hidden layer l.
+  void multiply_by_slope(std::vector<T>& d, activations const& h, activations const& inputs, std::size_t l) const {
+    switch (activation_) {
+      case mlp_activation::tanh:
+        for (std::size_t i = 0; i != d.size(); ++i) d[i] *= 1 - h[l][i] * h[l][i];
+        break;
+      case mlp_activation::relu:  // the output is positive where the input was
+        kernels::activate_backward<kernels::relu>(d.data(), h[l].data(), d.size());
+        break;
+      case mlp_activation::gelu:
+        kernels::activate_backward<kernels::gelu>(d.data(), inputs[l].data(), d.size());
+        break;
+    }
   }
 
   void check(std::span<T const> w, batch const& b) const {
