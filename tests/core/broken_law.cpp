@@ -42,3 +42,12 @@ TEST_CASE("same: equal, or both undefined; of the same length") {
   CHECK(!susc::detail::same(evaluated{{1, nan}, 2}, evaluated{{1, 0}, 2}));
   CHECK(!susc::detail::same(evaluated{{1}, 2}, evaluated{{1, 0}, 2}));
 }
+
+TEST_CASE("guess: a sum, a mean twice over, a turned sign, only where they explain every number") {
+  using susc::detail::guess;
+  CHECK(guess(5, {{5, 1, 1e-9}, {-10, -2, 1e-9}}) == "; it looks like the sum over the 5 examples");
+  CHECK(guess(5, {{.2, 1, 1e-9}}) == "; it looks divided by the 5 examples once too often");
+  CHECK(guess(5, {{-1, 1, 1e-9}}) == "; its sign is turned");
+  CHECK(guess(5, {{5, 1, 1e-9}, {10, 1, 1e-9}}) == "");
+  CHECK(guess(1, {{1, 1.1, 1e-9}}) == "");
+}

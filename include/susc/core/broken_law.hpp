@@ -6,8 +6,10 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "susc/core/aligned_vector.hpp"
+#include "susc/core/error.hpp"
 
 namespace susc {
 
@@ -68,6 +70,24 @@ evaluated<T> written_by(F call, std::size_t size, T fill, bool& intact) {
   for (std::size_t i = 0; i != guard; ++i) intact = intact && memory[i] == mark && memory[guard + size + i] == mark;
   result.values.assign(inside.begin(), inside.end());
   return result;
+}
+
+/// Two numbers that should agree up to `error`.
+struct comparison {
+  double found, expected, error;
+};
+/// What explains all of these wrong means over `count` examples; nothing if nothing known does.
+inline std::string guess(std::size_t count, std::vector<comparison> const& wrong) {
+  double const n = static_cast<double>(count);
+  auto const all = [&](double factor) {
+    return std::all_of(wrong.begin(), wrong.end(), [&](comparison const& c) {
+      return std::abs(c.found - factor * c.expected) <= (1 + std::abs(factor)) * c.error;
+    });
+  };
+  if (count > 1 && all(n)) return concatenate("; it looks like the sum over the ", count, " examples");
+  if (count > 1 && all(1 / n)) return concatenate("; it looks divided by the ", count, " examples once too often");
+  if (all(-1)) return "; its sign is turned";
+  return "";
 }
 
 }  // namespace detail

@@ -295,23 +295,7 @@ class model_checker {
     double const expected = mean(losses_.values), found = static_cast<double>(gradient_.loss);
     if (std::abs(found - expected) <= summation_) return;
     report("value", "loss_and_gradient returns ", found, ", the mean of losses is ", expected,
-           looks_like_sum({{found, expected, summation_}}));
-  }
-
-  struct comparison {
-    double found, expected, error;
-  };
-  std::string looks_like_sum(std::vector<comparison> const& wrong) const {
-    double const n = static_cast<double>(count_);
-    auto const all = [&](double factor) {
-      return std::all_of(wrong.begin(), wrong.end(), [&](comparison const& c) {
-        return std::abs(c.found - factor * c.expected) <= (1 + std::abs(factor)) * c.error;
-      });
-    };
-    if (count_ > 1 && all(n)) return concatenate("; it looks like the sum over the ", count_, " examples");
-    if (count_ > 1 && all(1 / n)) return concatenate("; it looks divided by the ", count_, " examples once too often");
-    if (all(-1)) return "; its sign is turned";
-    return "";
+           guess(count_, {{found, expected, summation_}}));
   }
 
   void gradient() {
@@ -342,7 +326,7 @@ class model_checker {
     }
     if (!wrong.empty()) {
       report("gradient", "the slope by ", coordinate(at), " is ", wrong[0].found,
-             ", differences of the mean loss give ", wrong[0].expected, " +- ", wrong[0].error, looks_like_sum(wrong),
+             ", differences of the mean loss give ", wrong[0].expected, " +- ", wrong[0].error, guess(count_, wrong),
              "; ", wrong.size(), " of ", compared_.size(), " weights compared differ");
       return;
     }
@@ -473,44 +457,67 @@ class model_checker {
     }
   }
 
-  /// Each thread has weights of its own, and all call at once, several times over.
+  /// What each function gives at x, by its name. Writes to no member, so several threads may call it.
+  std::vector<std::pair<char const*, evaluated>> everything_at(view x, component const& c) const {
+    std::vector<std::pair<char const*, evaluated>> all;
+    auto const add = [&all](char const* name, std::size_t size, auto call) {
+      bool intact = true;
+      all.emplace_back(name, written_by(call, size, T(0), intact));
+    };
+    bool const part = c.size() != w_.size();
+    add("losses", count_, [&](std::span<T> to) { model_.losses(x, batch_, to); });
+    add("loss_and_gradient", w_.size(), [&](std::span<T> to) { return model_.loss_and_gradient(x, batch_, to); });
+    if constexpr (RestrictedModel<M>)
+      if (part)
+        add("loss_and_gradient of a component", c.size(),
+            [&](std::span<T> to) { return model_.loss_and_gradient(x, batch_, c, to); });
+    if constexpr (FreezableModel<M>) {
+      auto const frozen = model_.freeze(x, c, batch_);
+      add("losses of what is frozen", count_, [&](std::span<T> to) { model_.losses(x, frozen, to); });
+      if constexpr (FreezableGradientModel<M>)
+        if (part)
+          add("loss_and_gradient of what is frozen", c.size(),
+              [&](std::span<T> to) { return model_.loss_and_gradient(x, frozen, c, to); });
+    }
+    return all;
+  }
+
+  /// Each thread has weights and a component of its own, and all call at once, several times over.
   void threads() {
     constexpr std::size_t count = 4, rounds = 8;
     doing_ = "a call from several threads at once";
-    struct job {
-      vector x;
-      evaluated losses, gradient;
-      std::string wrong;
-    };
-    std::vector<job> jobs(count);
-    for (job& j : jobs) {
-      j.x = moved_along(random_direction(nullptr), .1);
-      j.losses = losses(j.x);
-      j.gradient = gradient(j.x);
+    std::vector<vector> at;
+    std::vector<std::string> wrong(count);
+    std::vector<std::vector<std::pair<char const*, evaluated>>> expected;
+    auto const moving = [&](std::size_t t) -> component const& { return components_[t % components_.size()]; };
+    for (std::size_t t = 0; t != count; ++t) {
+      at.push_back(moved_along(random_direction(nullptr), .1));
+      expected.push_back(everything_at(at[t], moving(t)));
     }
+    auto const work = [&](std::size_t t) {
+      try {
+        for (std::size_t round = 0; round != rounds; ++round) {
+          auto const found = everything_at(at[t], moving(t));
+          for (std::size_t i = 0; i != found.size(); ++i)
+            if (!same(found[i].second, expected[t][i].second)) {
+              wrong[t] = std::string(found[i].first) + " gives other numbers than one thread alone gets";
+              return;
+            }
+        }
+      } catch (std::exception const& e) {
+        wrong[t] = std::string("a call throws: ") + e.what();
+      } catch (...) {
+        wrong[t] = "a call throws what is no std::exception";
+      }
+    };
     {
       std::vector<std::jthread> running;
-      for (job& j : jobs)
-        running.emplace_back([this, &j] {
-          try {
-            for (std::size_t round = 0; round != rounds && j.wrong.empty(); ++round) {
-              evaluated l{vector(count_)}, g{vector(w_.size())};
-              model_.losses(j.x, batch_, std::span(l.values));
-              g.loss = model_.loss_and_gradient(j.x, batch_, std::span(g.values));
-              if (!same(l, j.losses))
-                j.wrong = "losses differ";
-              else if (!same(g, j.gradient))
-                j.wrong = "loss or gradient differs";
-            }
-          } catch (std::exception const& e) {
-            j.wrong = std::string("a call throws: ") + e.what() + ",";
-          }
-        });
+      for (std::size_t t = 0; t != count; ++t) running.emplace_back(work, t);
     }
-    for (std::size_t t = 0; t != count; ++t)
-      if (!jobs[t].wrong.empty()) {
-        report("threads", "with ", count, " threads, each with weights of its own, thread ", t, ": ", jobs[t].wrong,
-               " from those of one thread alone; is there a member that calls write to?");
+    for (std::string const& sentence : wrong)
+      if (!sentence.empty()) {
+        report("threads", "with ", count, " threads at once, each with weights of its own, ", sentence,
+               "; is there a member that calls write to?");
         return;
       }
   }
