@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <any>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -135,10 +137,89 @@ std::string list(std::vector<susc::broken_law> const& broken) {
   return all;
 }
 
+// The checker is compiled for two types only, to which every model of doubles is turned.
+template <class R, class... A>
+using function = std::function<R(A...)>;
+struct without_refinements {
+  using scalar = double;
+  using batch = lawful::batch;
+  function<std::size_t> parameters;
+  function<std::vector<component>> names;
+  function<void, weights, batch const&, std::span<double>> loss;
+  function<double, weights, batch const&, std::span<double>> slopes;
+  std::size_t parameter_count() const { return parameters(); }
+  std::size_t example_count(batch const& b) const { return b.size(); }
+  std::vector<component> components() const { return names(); }
+  void losses(weights w, batch const& b, std::span<double> losses) const { loss(w, b, losses); }
+  double loss_and_gradient(weights w, batch const& b, std::span<double> gradient) const {
+    return slopes(w, b, gradient);
+  }
+};
+struct with_refinements : without_refinements {
+  using without_refinements::loss_and_gradient;
+  using without_refinements::losses;
+  using frozen = std::any;
+  function<double, weights, batch const&, component const&, std::span<double>> part;
+  function<frozen, weights, component const&, batch const&> cold;
+  function<void, weights, component const&, batch const&, frozen&> cold_again;
+  function<void, weights, frozen const&, std::span<double>> thawed;
+  function<double, weights, frozen const&, component const&, std::span<double>> thawed_part;
+  function<double, susc::pass, component const&, batch const&> count;
+  function<std::size_t, batch const&> bytes;
+  double loss_and_gradient(weights w, batch const& b, component const& c, std::span<double> gradient) const {
+    return part(w, b, c, gradient);
+  }
+  frozen freeze(weights w, component const& c, batch const& b) const { return cold(w, c, b); }
+  void freeze(weights w, component const& c, batch const& b, frozen& to) const { cold_again(w, c, b, to); }
+  void losses(weights w, frozen const& f, std::span<double> losses) const { thawed(w, f, losses); }
+  double loss_and_gradient(weights w, frozen const& f, component const& c, std::span<double> gradient) const {
+    return thawed_part(w, f, c, gradient);
+  }
+  double operations(susc::pass what, component const& c, batch const& b) const { return count(what, c, b); }
+  std::size_t frozen_bytes(component const&, batch const& b) const { return bytes(b); }
+  std::size_t workspace_bytes(batch const& b) const { return bytes(b); }
+};
+static_assert(susc::Model<without_refinements> && !susc::RestrictedModel<without_refinements>);
+static_assert(susc::FreezableGradientModel<with_refinements> && susc::RestrictedModel<with_refinements>);
+
+template <class M>
+std::vector<susc::broken_law> check(M const& m, std::vector<double> const& w, batch const& b,
+                                    susc::model_check const& how = {}) {
+  auto const start = [&m](auto model) {
+    model.parameters = [&m] { return m.parameter_count(); };
+    model.names = [&m] { return susc::components_of(m); };
+    model.loss = [&m](weights x, batch const& of, std::span<double> to) { m.losses(x, of, to); };
+    model.slopes = [&m](weights x, batch const& of, std::span<double> to) { return m.loss_and_gradient(x, of, to); };
+    return model;
+  };
+  if constexpr (!susc::FreezableGradientModel<M>) {
+    return susc::check_model(start(without_refinements{}), w, b, how);
+  } else {
+    using frozen = typename M::frozen;
+    auto model = start(with_refinements{});
+    model.part = [&m](weights x, batch const& of, component const& c, std::span<double> to) {
+      return m.loss_and_gradient(x, of, c, to);
+    };
+    model.cold = [&m](weights x, component const& c, batch const& of) { return std::any(m.freeze(x, c, of)); };
+    model.cold_again = [&m](weights x, component const& c, batch const& of, std::any& to) {
+      m.freeze(x, c, of, std::any_cast<frozen&>(to));
+    };
+    model.thawed = [&m](weights x, std::any const& f, std::span<double> to) {
+      m.losses(x, std::any_cast<frozen const&>(f), to);
+    };
+    model.thawed_part = [&m](weights x, std::any const& f, component const& c, std::span<double> to) {
+      return m.loss_and_gradient(x, std::any_cast<frozen const&>(f), c, to);
+    };
+    model.count = [&m](susc::pass what, component const& c, batch const& of) { return m.operations(what, c, of); };
+    model.bytes = [&m](batch const& of) { return m.workspace_bytes(of); };
+    return susc::check_model(model, w, b, how);
+  }
+}
+
 /// The model breaks this law and no other; every part is in the sentence.
 template <class M>
 void breaks(M const& model, std::string const& law, std::vector<std::string> const& parts, std::size_t examples = 5) {
-  auto const broken = susc::check_model(model, normals<double>(lawful::size, 2), points<double>(examples, 3));
+  auto const broken = check(model, normals<double>(lawful::size, 2), points<double>(examples, 3));
   CAPTURE(list(broken));
   REQUIRE(!broken.empty());
   for (auto const& b : broken) CHECK(b.law == law);
@@ -349,7 +430,7 @@ TEST_CASE("check_model: entries added to, or not written") {
       return mean;
     }
   };
-  auto const broken = susc::check_model(leaves_out{}, normals<double>(7, 2), points<double>(5, 3));
+  auto const broken = check(leaves_out{}, normals<double>(7, 2), points<double>(5, 3));
   CAPTURE(list(broken));
   REQUIRE(broken.size() == 2);  // and as w[5] has a slope, that is wrong too
   CHECK(broken[0].law == "overwrite");
@@ -449,7 +530,7 @@ TEST_CASE("check_model: of many weights some are compared; the others by random 
     model.wrong = wrong;
     for (double const factor : {-1., 100.}) {
       model.factor = factor;
-      auto const broken = susc::check_model(model, normals<double>(1000, 2), points<double>(1, 3), {.coordinates = 5});
+      auto const broken = check(model, normals<double>(1000, 2), points<double>(1, 3), {.coordinates = 5});
       CAPTURE(list(broken));
       REQUIRE(broken.size() == 1);
       CHECK(broken[0].law == "gradient");
@@ -484,12 +565,12 @@ TEST_CASE("check_model: kinks are no error, even at w, but a slope of neither si
   kinked model;
   for (double const slope : {0., 1., 3.}) {
     model.slope_at_zero = slope;
-    auto const broken = susc::check_model(model, std::vector{0., .0305}, points<double>(60, 3));
+    auto const broken = check(model, std::vector{0., .0305}, points<double>(60, 3));
     CAPTURE(list(broken));
     CHECK(broken.empty());
   }
   model.slope_at_zero = 30;
-  auto const broken = susc::check_model(model, std::vector{0., .0305}, points<double>(60, 3));
+  auto const broken = check(model, std::vector{0., .0305}, points<double>(60, 3));
   REQUIRE(broken.size() == 1);
   CHECK(broken[0].what.find("the slope by w[0]") != std::string::npos);
 }
@@ -541,6 +622,7 @@ TEST_CASE("check_model: frozen losses that are not the plain ones") {
     frozen freeze(weights w, component const& c, batch const& b) const {
       return {lawful::freeze(w, c, b), std::vector<double>(w.begin(), w.end())};
     }
+    void freeze(weights w, component const& c, batch const& b, frozen& to) const { to = freeze(w, c, b); }
     void losses(weights, frozen const& f, std::span<double> losses) const { lawful::losses(f.at, f, losses); }
   };
   breaks(stale{}, "frozen losses", {"component 'low', at w moved in the component, example 0:", "the plain loss is"});
@@ -610,7 +692,7 @@ TEST_CASE("check_model: operations and bytes that are no counts") {
   counts model;
   breaks(model, "operations", {"operations of pass::losses of component 'high' are 0, must be finite and positive"});
   model.wrong = susc::pass::freeze;
-  auto const broken = susc::check_model(model, normals<double>(7, 2), points<double>(5, 3));
+  auto const broken = check(model, normals<double>(7, 2), points<double>(5, 3));
   CHECK(broken.empty());  // nothing upstream costs nothing
   model.value = -1;
   breaks(model, "operations", {"operations of pass::freeze of component 'high' are -1, must be finite and not"});
