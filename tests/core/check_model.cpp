@@ -176,7 +176,7 @@ struct with_refinements : without_refinements {
     return thawed_part(w, f, c, gradient);
   }
   double operations(susc::pass what, component const& c, batch const& b) const { return count(what, c, b); }
-  std::size_t frozen_bytes(component const&, batch const& b) const { return bytes(b); }
+  std::size_t frozen_bytes(component const&, batch const& b) const { return b.size(); }
   std::size_t workspace_bytes(batch const& b) const { return bytes(b); }
 };
 static_assert(susc::Model<without_refinements> && !susc::RestrictedModel<without_refinements>);
