@@ -1,6 +1,9 @@
 #pragma once
 /// Everything that needs no optional dependency. `python3 tests/house/umbrella.py --fix` rewrites the list.
 #include "susc/core/aligned_vector.hpp"
+#include "susc/core/broken_law.hpp"
+#include "susc/core/central_difference.hpp"
+#include "susc/core/check_model.hpp"
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
@@ -37,8 +40,10 @@
 #include "susc/kernels/split_bfloat16_amx.hpp"
 #include "susc/kernels/split_bfloat16_tiles.hpp"
 #include "susc/models/callable.hpp"
+#include "susc/models/deep_linear.hpp"
 #include "susc/models/eigen_model.hpp"
 #include "susc/models/head_scores.hpp"
+#include "susc/models/logistic_regression.hpp"
 #include "susc/models/mlp.hpp"
 #include "susc/models/monomial.hpp"
 #include "susc/models/quadratic.hpp"

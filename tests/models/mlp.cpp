@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "lawful.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/random.hpp"
 
@@ -163,4 +164,35 @@ TEST_CASE("mlp: float agrees with double to its own rounding") {
   CHECK(narrow.loss_and_gradient(w, {{b.inputs.begin(), b.inputs.end()}, b.labels}, gradient) ==
         doctest::Approx(loss).epsilon(1e-5));
   for (std::size_t i = 0; i != w.size(); ++i) CHECK(std::abs(static_cast<double>(gradient[i]) - expected[i]) < 1e-5);
+}
+
+TEST_CASE("mlp: each activation by hand") {
+  // One input, one hidden unit, two classes: the logits differ by twice the unit, so the loss is log(1 + e^{-2h}).
+  auto const unit = [](susc::mlp_activation f, double x) {
+    model_type const model({1, 1, 2}, f);
+    std::vector<double> losses(1);
+    model.losses(std::vector<double>{1, 0, 1, -1, 0, 0}, {{x}, {0}}, losses);
+    return -std::log(std::expm1(losses[0])) / 2;
+  };
+  for (double const x : {-1.3, .4, 2.}) {
+    CAPTURE(x);
+    CHECK(unit(susc::mlp_activation::tanh, x) == doctest::Approx(std::tanh(x)).epsilon(1e-13));
+    CHECK(unit(susc::mlp_activation::relu, x) == doctest::Approx(std::fmax(x, 0.)).epsilon(1e-13));
+    CHECK(unit(susc::mlp_activation::gelu, x) == doctest::Approx(x * std::erfc(-x / std::sqrt(2.)) / 2).epsilon(1e-13));
+  }
+}
+
+TEST_CASE("mlp: keeps the laws of a model, for every activation and shape") {
+  for (auto const f : {susc::mlp_activation::tanh, susc::mlp_activation::relu, susc::mlp_activation::gelu})
+    for (auto const& widths : shapes)
+      for (std::uint64_t seed = 0; seed != 5; ++seed) {
+        CAPTURE(static_cast<int>(f));
+        CAPTURE(widths.size());
+        CAPTURE(seed);
+        model_type const model(widths, f);
+        auto const b = random_batch(7, widths.front(), widths.back(), seed);
+        auto const w = random_weights(model, seed);
+        check_lawful(model, w, b);
+        check_lawful(susc::mlp<float>(widths, f), {w.begin(), w.end()}, {{b.inputs.begin(), b.inputs.end()}, b.labels});
+      }
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "lawful.hpp"
 #include "susc/core/concepts.hpp"
 
 namespace {
@@ -89,4 +90,12 @@ TEST_CASE("monomial: float agrees with double to its own rounding") {
   double const k = model_type({2, 4}).loss_and_gradient(std::vector<double>(w.begin(), w.end()), {}, wide);
   CHECK(susc::monomial<float>({2, 4}).loss_and_gradient(w, {}, narrow) == doctest::Approx(k).epsilon(1e-6));
   for (std::size_t i = 0; i != 2; ++i) CHECK(narrow[i] == doctest::Approx(wide[i]).epsilon(1e-6));
+}
+
+TEST_CASE("monomial: keeps the laws of a model") {
+  for (double const scale : {.3, 1., 2.}) {
+    std::vector<double> const w{.7 * scale, -1.1 * scale, .9 * scale, -.3 * scale};
+    check_lawful(model_type({2, 4, 8, 2}), w, {});
+    check_lawful(susc::monomial<float>({2, 4, 8, 2}), {w.begin(), w.end()}, {});
+  }
 }

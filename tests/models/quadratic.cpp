@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "lawful.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/random.hpp"
 
@@ -110,6 +111,11 @@ TEST_CASE("quadratic: counts, and examples of the wrong extent are refused") {
   CHECK_THROWS_WITH_AS(model_type({0, 0}, {{0, {0, 0}, {1, 0, 0, 1}}, {0, {0, 0, 0}, {1}}}),
                        "quadratic: example 1 has 3 linear and 1 curvature terms, must have 2 and 4", susc::error);
   CHECK_THROWS_AS(model_type({0, 0}, {{0, {0, 0}, {1, 0, 1}}}), susc::error);
+  std::vector<double> four(4), gradient(dimension);
+  CHECK_THROWS_WITH_AS(model.losses(four, {0}, gradient), "quadratic: 4 weights, must have 5", susc::error);
+  CHECK_THROWS_WITH_AS(model.loss_and_gradient(four, {0}, gradient), "quadratic: 4 weights, must have 5", susc::error);
+  CHECK_THROWS_WITH_AS(model.loss_and_gradient(four, {0}, model.components()[1], gradient),
+                       "quadratic: 4 weights, must have 5", susc::error);
 }
 
 TEST_CASE("quadratic: float agrees with double to its own rounding") {
@@ -123,4 +129,18 @@ TEST_CASE("quadratic: float agrees with double to its own rounding") {
   double const loss = model_type(center, {e}).loss_and_gradient(w, {0}, wide);
   CHECK(std::abs(static_cast<double>(model.loss_and_gradient(narrow(w), {0}, gradient)) - loss) < 1e-4);
   for (std::size_t i = 0; i != dimension; ++i) CHECK(std::abs(static_cast<double>(gradient[i]) - wide[i]) < 1e-4);
+}
+
+TEST_CASE("quadratic: keeps the laws of a model") {
+  for (std::uint64_t seed = 0; seed != 20; ++seed) {
+    CAPTURE(seed);
+    auto const w = random_vector(dimension, seed);
+    check_lawful(random_model(), w, random_model().all());
+    auto const e = random_example(2 + seed);
+    auto const narrow = [](std::vector<double> const& v) { return std::vector<float>(v.begin(), v.end()); };
+    susc::quadratic<float> const model(narrow(w),
+                                       {{static_cast<float>(e.constant), narrow(e.linear), narrow(e.curvature)}},
+                                       {{"ends", {{0, 1}, {3, 5}}}});
+    check_lawful(model, narrow(random_vector(dimension, seed + 7)), {0});
+  }
 }

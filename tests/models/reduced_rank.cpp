@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lawful.hpp"
 #include "reduced_rank_oracle.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/random.hpp"
@@ -232,5 +233,16 @@ TEST_CASE("reduced_rank oracle: tends to the closed form, at the rate that the m
     double const gap =
         difference > 2 ? z * m / (difference - 2) : std::sqrt(z) * std::tgamma((m + 1) / 2) / std::tgamma(m / 2);
     CHECK(lambda - at(far) == doctest::Approx(gap).epsilon(.001));
+  }
+}
+
+TEST_CASE("reduced_rank: keeps the laws of a model") {
+  auto const truth = random_vector(12, 1);
+  for (std::uint64_t seed = 0; seed != 20; ++seed) {
+    CAPTURE(seed);
+    auto const w = random_vector(14, seed);
+    check_lawful(model_type(4, 2, 3, truth), w, {});
+    check_lawful(susc::reduced_rank<float>(4, 2, 3, std::vector<float>(truth.begin(), truth.end())),
+                 {w.begin(), w.end()}, {});
   }
 }

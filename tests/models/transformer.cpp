@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "configurations.hpp"
+#include "lawful.hpp"
 #include "susc/data/read_tokens.hpp"
 #include "susc/models/transformer_file.hpp"
 
@@ -345,4 +346,27 @@ TEST_CASE("transformer: with split_bfloat16 losses are float's to 1e-4, gradient
       CHECK(losses != expected);  // what lies behind the frozen heeds the precision by itself
     }
   }
+}
+
+TEST_CASE("transformer: keeps the laws of a model, in every configuration, of doubles and of floats") {
+  for (auto const& kind : configurations()) {
+    CAPTURE(kind.name);
+    susc::basic_transformer<double> const model(kind.config);
+    susc::basic_transformer<float> const narrow(kind.config);
+    auto const batch = random_tokens(kind.config.vocabulary, 2, std::min<std::size_t>(kind.config.context, 9) + 1, 2);
+    auto const w = random_weights(model.parameter_count(), 1);
+    check_lawful(model, w, batch, {.coordinates = 20});
+    check_lawful(narrow, {w.begin(), w.end()}, batch, {.coordinates = 20});
+  }
+}
+
+TEST_CASE("transformer: weights of another number are refused") {
+  susc::basic_transformer<double> const model(configurations()[0].config);
+  auto const batch = random_tokens(11, 2, 8, 2);
+  std::vector<double> w(model.parameter_count() - 1), losses(batch.example_count()), gradient(w.size() + 1);
+  std::string const message =
+      "transformer: " + std::to_string(w.size()) + " weights, must have " + std::to_string(w.size() + 1);
+  CHECK_THROWS_WITH_AS(model.losses(w, batch, losses), message.c_str(), susc::error);
+  CHECK_THROWS_WITH_AS(model.loss_and_gradient(w, batch, gradient), message.c_str(), susc::error);
+  CHECK_THROWS_WITH_AS(model.freeze(w, model.components()[1], batch), message.c_str(), susc::error);
 }

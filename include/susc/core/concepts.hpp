@@ -6,7 +6,7 @@
 ///   RestrictedModel   loss_and_gradient(w, batch, component, gradient): computes the component's gradient alone
 ///   FreezableModel    freeze(w, component, batch): what does not depend on the component, computed once
 ///   CountsOperations  operations(pass, component, batch), CountsBytes: so that a run's cost is known before it
-/// See examples/02_your_own_network.cpp.
+/// docs/models.md climbs them one by one; core/check_model.hpp checks a model at run time.
 #include <concepts>
 #include <cstddef>
 #include <span>

@@ -1,5 +1,5 @@
 #pragma once
-/// A small fully connected classifier (multilayer perceptron): tanh layers, softmax cross-entropy.
+/// A small fully connected classifier (multilayer perceptron): tanh, ReLU or GELU layers, softmax cross-entropy.
 #include <algorithm>
 #include <cmath>
 #include <concepts>
@@ -14,16 +14,20 @@
 #include "susc/core/component.hpp"
 #include "susc/core/error.hpp"
 #include "susc/core/random.hpp"
+#include "susc/kernels/activation.hpp"
 #include "susc/kernels/cross_entropy.hpp"
 #include "susc/kernels/gemm.hpp"
 
 namespace susc {
 
+/// What a layer of `mlp` does to its inputs; gelu is the exact one (erf).
+enum class mlp_activation { tanh, relu, gelu };
+
 /// Satisfies Model and HasComponents. With widths {n_0, ..., n_L}, n_0 inputs and n_L classes,
-///   h_l = tanh(h_{l-1} W_l + b_l) for l < L,    logits = h_{L-1} W_L + b_L,    loss = -log softmax(logits)[label],
+///   h_l = f(h_{l-1} W_l + b_l) for l < L,    logits = h_{L-1} W_L + b_L,    loss = -log softmax(logits)[label],
 ///   nats
 /// and w is W_1 (n_0, n_1) row-major, b_1 (n_1,), W_2 (n_1, n_2), b_2 (n_2,), ...; W_l and b_l are component
-/// "layer<l>", all of w is "full". No hidden width makes it logistic regression.
+/// "layer<l>", all of w is "full". f is tanh unless another is asked for. No hidden width makes it softmax regression.
 template <std::floating_point T = double>
 class mlp {
  public:
@@ -34,7 +38,8 @@ class mlp {
   };
 
   /// Throws susc::error if there are fewer than two widths or one is 0.
-  explicit mlp(std::vector<std::size_t> widths) : widths_(std::move(widths)) {
+  explicit mlp(std::vector<std::size_t> widths, mlp_activation activation = mlp_activation::tanh)
+      : activation_(activation), widths_(std::move(widths)) {
     require(widths_.size() >= 2, "mlp: ", widths_.size(), " widths, must have at least 2, inputs and classes");
     for (std::size_t i = 0; i != widths_.size(); ++i)
       require(widths_[i] != 0, "mlp: width ", i, " is 0, must be at least 1");
@@ -62,7 +67,8 @@ class mlp {
   /// w, gradient (parameter_count,). Throws susc::error on an empty batch, which has no mean.
   T loss_and_gradient(std::span<T const> w, batch const& b, std::span<T> gradient) const {
     require(!b.labels.empty(), "mlp: a gradient over 0 examples, must have at least 1");
-    activations const h = forward(w, b);
+    activations inputs;
+    activations const h = forward(w, b, activation_ == mlp_activation::gelu ? &inputs : nullptr);
     std::size_t const count = b.labels.size(), last = layers() - 1;
     std::fill(gradient.begin(), gradient.end(), T(0));
     std::vector<T> losses(count), d(count * widths_[last]);
@@ -74,10 +80,8 @@ class mlp {
     for (std::size_t l = last; l-- != 0;) {
       std::size_t const width = widths_[l + 1];
       T* const d_bias = gradient.data() + begins_[l + 1] - width;
-      for (std::size_t i = 0; i != d.size(); ++i) {
-        d[i] *= 1 - h[l][i] * h[l][i];
-        d_bias[i % width] += d[i];
-      }
+      multiply_by_slope(d, h, inputs, l);
+      for (std::size_t i = 0; i != d.size(); ++i) d_bias[i % width] += d[i];
       kernels::matrix<T const> const output{d.data(), count, width};
       kernels::transposed_multiply<T>({gradient.data() + begins_[l], widths_[l], width}, entering(l, b, h), output);
       if (l == 0) break;
@@ -112,16 +116,44 @@ class mlp {
   }
   static std::vector<std::int32_t> targets(batch const& b) { return {b.labels.begin(), b.labels.end()}; }
 
-  activations forward(std::span<T const> w, batch const& b) const {
+  /// `inputs`, if asked for: of the activation, of each hidden layer; multiply_by_slope needs those of gelu.
+  activations forward(std::span<T const> w, batch const& b, activations* inputs = nullptr) const {
     check(w, b);
     activations h(layers() - 1);
     for (std::size_t l = 0; l != h.size(); ++l) {
       std::size_t const width = widths_[l + 1];
       h[l].resize(b.labels.size() * width);
       kernels::multiply<T>({h[l].data(), b.labels.size(), width}, entering(l, b, h), matrix_of(l, w));
-      for (std::size_t i = 0; i != h[l].size(); ++i) h[l][i] = std::tanh(h[l][i] + bias_of(l, w)[i % width]);
+      for (std::size_t i = 0; i != h[l].size(); ++i) h[l][i] += bias_of(l, w)[i % width];
+      if (inputs != nullptr) inputs->push_back(h[l]);
+      switch (activation_) {
+        case mlp_activation::tanh:
+          for (T& x : h[l]) x = std::tanh(x);
+          break;
+        case mlp_activation::relu:
+          kernels::activate<kernels::relu>(h[l].data(), h[l].data(), h[l].size());
+          break;
+        case mlp_activation::gelu:
+          kernels::activate<kernels::gelu>(h[l].data(), h[l].data(), h[l].size());
+          break;
+      }
     }
     return h;
+  }
+
+  /// d times the activation's slope in hidden layer l.
+  void multiply_by_slope(std::vector<T>& d, activations const& h, activations const& inputs, std::size_t l) const {
+    switch (activation_) {
+      case mlp_activation::tanh:
+        for (std::size_t i = 0; i != d.size(); ++i) d[i] *= 1 - h[l][i] * h[l][i];
+        break;
+      case mlp_activation::relu:  // the output is positive where the input was
+        kernels::activate_backward<kernels::relu>(d.data(), h[l].data(), d.size());
+        break;
+      case mlp_activation::gelu:
+        kernels::activate_backward<kernels::gelu>(d.data(), inputs[l].data(), d.size());
+        break;
+    }
   }
 
   void check(std::span<T const> w, batch const& b) const {
@@ -134,6 +166,7 @@ class mlp {
               widths_.back(), " classes");
   }
 
+  mlp_activation activation_;
   std::vector<std::size_t> widths_;
   std::vector<std::size_t> begins_{0};  ///< of each layer in w, then parameter_count
 };

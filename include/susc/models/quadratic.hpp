@@ -1,5 +1,6 @@
 #pragma once
 /// The exact oracle: losses that are quadratic in w, whose posterior is Gaussian.
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <numeric>
@@ -43,7 +44,9 @@ class quadratic {
   std::size_t example_count(batch const& b) const { return b.size(); }
   std::vector<component> components() const { return components_; }
 
+  /// Throws susc::error if w is of another length than parameter_count(), as does loss_and_gradient.
   void losses(std::span<T const> w, batch const& b, std::span<T> losses) const {
+    check_length(w);
     for (std::size_t i = 0; i != b.size(); ++i) losses[i] = loss(w, examples_[b[i]]);
   }
 
@@ -52,6 +55,7 @@ class quadratic {
   }
 
   T loss_and_gradient(std::span<T const> w, batch const& b, component const& c, std::span<T> gradient) const {
+    check_length(w);
     T sum = 0;
     std::fill(gradient.begin(), gradient.end(), T(0));
     for (std::size_t const e : b) {
@@ -76,6 +80,9 @@ class quadratic {
   }
 
  private:
+  void check_length(std::span<T const> w) const {
+    require(w.size() == center_.size(), "quadratic: ", w.size(), " weights, must have ", center_.size());
+  }
   T loss(std::span<T const> w, example const& x) const {
     T sum = x.constant;
     for (std::size_t i = 0; i != w.size(); ++i) {

@@ -28,7 +28,8 @@ struct fixed_config {
 
 /// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations and CountsBytes. An
 /// example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and has length - 1
-/// losses. Throws susc::error on a token id outside the vocabulary and on sequences longer than context + 1.
+/// losses. Throws susc::error on weights of another number, on a token id outside the vocabulary, and on sequences
+/// longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -96,6 +97,7 @@ class basic_transformer {
   /// The same into `to`, whose memory is used again.
   void freeze(weights w, component const& c, token_batch const& b, frozen& to) const {
     using stage = transformer_start::stage;
+    check_length(w);
     to.tokens.tokens.assign(b.tokens.begin(), b.tokens.end());
     to.tokens.sequences = b.sequences;
     to.tokens.length = b.length;
@@ -222,6 +224,9 @@ class basic_transformer {
     return std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / (b.length - 1)));
   }
 
+  void check_length(weights w) const {
+    require(w.size() == everything_.size(), "transformer: ", w.size(), " weights, must have ", everything_.size());
+  }
   void check_batch(token_batch const& b) const {
     require(b.length >= 2, "sequences of ", b.length, " tokens: at least 2 are needed, to predict the second");
     require(b.length <= config().context + 1, "sequences of ", b.length, " tokens, the model's context allows ",
@@ -239,6 +244,7 @@ class basic_transformer {
 
   template <class Uses, class F>
   void for_each_chunk(weights w, token_batch const& b, bool keep, Uses uses, F f) const {
+    check_length(w);
     check_batch(b);
     workspaces_.borrow([&](transformer_workspace<T>& space) {
       std::size_t const positions = b.length - 1, most = sequences_of_chunk(b);
