@@ -4,6 +4,8 @@
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
+#include "susc/core/minibatch_source.hpp"
+#include "susc/core/near_misses.hpp"
 #include "susc/core/pool.hpp"
 #include "susc/core/random.hpp"
 #include "susc/data/corpus.hpp"
