@@ -101,7 +101,7 @@ template <class Problem, class Sampler, class Observable, class Perturbation>
 struct configuration {
   static constexpr susc::posterior_settings target{.n_beta = 30, .localization = 10};
   static constexpr double step_size = .02;
-  static constexpr std::size_t draws = 4000;  // a chain, of four
+  static constexpr std::size_t draws = 20'000;  // a chain, of four
 
   static susc::estimate measured() {
     std::vector<typename Problem::scalar> const trained(2);
