@@ -60,6 +60,7 @@
 #include "susc/response/diagnostics.hpp"
 #include "susc/response/estimate.hpp"
 #include "susc/response/fluctuation_dissipation.hpp"
+#include "susc/response/fourier.hpp"
 #include "susc/response/influence.hpp"
 #include "susc/response/learning_coefficient.hpp"
 #include "susc/response/moments.hpp"
