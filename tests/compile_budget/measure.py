@@ -1,6 +1,6 @@
 """What compiling susc costs: prints the table of docs/compile_time.md; or keeps what is the same on every machine.
 
-Usage: measure.py             the table: seconds (the median of three, so on a quiet machine), and counts
+Usage: measure.py [REPEATS]   the table: seconds (the median of three, unless told; on a quiet machine), and counts
        measure.py --check     counts beside budget.json; fails where one is more than 15 % above it
        measure.py --update    writes budget.json
        measure.py --costs X   where clang++ spends the time of program X, e.g. "susc.hpp"
@@ -80,7 +80,7 @@ def counts_of(program):
 
 def seconds_of(program, compiler, *options):
     times = []
-    for _ in range(3):
+    for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
         begin = time.monotonic()
         run(compiler, *flags, *options, source_of(program), "-o", folder / "out.o")
         times.append(time.monotonic() - begin)
@@ -104,7 +104,8 @@ def check():
             if now > SLACK * allowed[what]:
                 wrong.append(f"{program}: {what} grew from {allowed[what]} to {now}; if it is worth it, raise the number "
                              f"in tests/compile_budget/budget.json (measure.py --update)")
-    wrong += [f"{program} is not in the budget: measure.py --update" for program in PROGRAMS.keys() - expected["programs"].keys()]
+    wrong += [f"{program} is not in the budget: measure.py --update"
+              for program in PROGRAMS.keys() - expected["programs"].keys()]
     return "\n".join(wrong) or 0
 
 
@@ -117,10 +118,13 @@ def table():
                    seconds_of(program, gcc, "-O2", "-c")]
         counts = counts_of(program)
         rows[program] = seconds + [counts["instantiations"]]
-        print(f"| {program} | " + " | ".join([f"{s:.1f}" for s in seconds] + [f"{n}" for n in counts.values()]) + " |")
-    (few, small), (many, large) = [(int(re.search(r", (\d+) conf", p)[1]), row) for p, row in rows.items() if "conf" in p]
+        print(f"| {program} | " + " | ".join([f"{s:.1f}" for s in seconds] + [f"{n}" for n in counts.values()]) + " |",
+              flush=True)
+    (few, small), (many, large) = [(int(re.search(r", (\d+) conf", program)[1]), row)
+                                   for program, row in rows.items() if "conf" in program]
     slope = [(b - a) / (many - few) for a, b in zip(small, large)]
-    print("| each further configuration | " + " | ".join([f"{s:.2f}" for s in slope[:3]] + [f"{slope[3]:.0f}", "", ""]) + " |")
+    print("| each further configuration | " + " | ".join([f"{s:.2f}" for s in slope[:3]] + [f"{slope[3]:.0f}"])
+          + " | | |")
 
 
 def costs(name):
