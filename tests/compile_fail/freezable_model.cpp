@@ -1,20 +1,17 @@
-// A model that freezes must be able to use what it froze.
-// expect: FreezableModel
-#include <span>
+// freeze returns what the model calls frozen.
+// expect: a FreezableModel needs a type `frozen` and `frozen freeze(std::span<scalar const> w, susc::component const&,
+// batch const&) const`
+#include "plain_model.hpp"
 
-#include "susc/core/concepts.hpp"
-
-struct model {
-  using scalar = float;
-  using batch = int;
+struct model : plain_model {
   struct frozen {};
-  frozen freeze(std::span<float const>, susc::component const&, batch const&) const { return {}; }
-#ifndef SUSC_FAIL
-  void losses(std::span<float const>, frozen const&, std::span<float>) const {}
+#ifdef SUSC_FAIL
+  void freeze(weights, susc::component const&, batch const&) const {}
+#else
+  frozen freeze(weights, susc::component const&, batch const&) const {
+    return {};
+  }
 #endif
+  void losses(weights, frozen const&, std::span<float>) const {}
 };
-
-void use(susc::FreezableModel auto const&);
-void test() {
-  use(model{});
-}
+static_assert(susc::FreezableModel<model>);

@@ -1,5 +1,5 @@
 // Components must be susc::component, not bare names.
-// expect: HasComponents
+// expect: HasComponents needs `std::vector<susc::component> components() const`
 #include <string>
 #include <vector>
 
@@ -16,8 +16,4 @@ struct model {
   }
 #endif
 };
-
-void use(susc::HasComponents auto const&);
-void test() {
-  use(model{});
-}
+static_assert(susc::HasComponents<model>);

@@ -1,22 +1,15 @@
 // The restricted gradient returns the loss in the model's scalar.
-// expect: RestrictedModel
-#include <span>
+// expect: a RestrictedModel needs `scalar loss_and_gradient(std::span<scalar const> w, batch const&, susc::component
+// const&, std::span<scalar> gradient) const`
+#include "plain_model.hpp"
 
-#include "susc/core/concepts.hpp"
-
-struct model {
-  using scalar = float;
-  using batch = int;
+struct model : plain_model {
 #ifdef SUSC_FAIL
-  void loss_and_gradient(std::span<float const>, batch const&, susc::component const&, std::span<float>) const {}
+  void loss_and_gradient(weights, batch const&, susc::component const&, std::span<float>) const {}
 #else
-  float loss_and_gradient(std::span<float const>, batch const&, susc::component const&, std::span<float>) const {
+  float loss_and_gradient(weights, batch const&, susc::component const&, std::span<float>) const {
     return 0;
   }
 #endif
 };
-
-void use(susc::RestrictedModel auto const&);
-void test() {
-  use(model{});
-}
+static_assert(susc::RestrictedModel<model>);

@@ -10,6 +10,21 @@
 
 static_assert(susc::NgramModel<susc::unigram_model>);
 static_assert(susc::NgramModel<susc::bigram_model>);
+struct coin {
+  std::size_t vocabulary() const { return 2; }
+  double probability(susc::token, susc::token) const { return .5; }
+};
+static_assert(susc::NgramModel<coin>);
+struct float_coin : coin {
+  float probability(susc::token, susc::token) const { return .5; }
+};
+struct signed_coin : coin {
+  int vocabulary() const { return 2; }
+};
+struct forgetful_coin : coin {
+  double probability(susc::token) const { return .5; }
+};
+static_assert(!susc::NgramModel<float_coin> && !susc::NgramModel<signed_coin> && !susc::NgramModel<forgetful_coin>);
 static_assert(!susc::NgramModel<susc::synthetic_language>);
 static_assert(!susc::NgramModel<susc::token_batch>);
 static_assert(!susc::NgramModel<int>);

@@ -16,9 +16,27 @@ struct no_ids {
   std::string decode(std::span<susc::token const>) const { return {}; }
   std::string piece(susc::token) const { return {}; }
 };
+struct derived : susc::byte_tokenizer {};
+struct reading_strings : susc::byte_tokenizer {
+  std::vector<susc::token> encode(std::string const& text) const { return byte_tokenizer::encode(text); }
+};
+struct letters : no_ids {
+  std::size_t vocabulary() const { return 27; }
+  susc::token bos() const { return 0; }
+  bool is_text(susc::token id) const { return id != 0; }
+};
+struct wide_ids : letters {
+  std::vector<long> encode(std::string_view) const { return {}; }
+};
+struct unsure_of_text : letters {
+  double is_text(susc::token) const { return .5; }
+};
 }  // namespace
 
 static_assert(susc::Tokenizer<susc::byte_tokenizer>);
+static_assert(susc::Tokenizer<derived> && susc::Tokenizer<letters>);
+static_assert(!susc::Tokenizer<wide_ids> && !susc::Tokenizer<unsure_of_text>);
+static_assert(!susc::Tokenizer<reading_strings>);  // a text is a view
 static_assert(!susc::Tokenizer<no_text>);
 static_assert(!susc::Tokenizer<no_ids>);
 static_assert(!susc::Tokenizer<std::string>);

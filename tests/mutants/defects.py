@@ -125,4 +125,6 @@ DEFECTS = [
     ("frozen run of heads one short", "models/transformer.hpp", "if (end != head) f(head, end - head);",
      "if (end != head) f(head, end - head - 1);", "models/transformer.cpp",
      "transformer: frozen losses and gradients are the plain ones at any w that differs in the component only"),
+    ("Fourier transform without its last halving", "response/fourier.hpp", "half < n; half *= 2", "2 * half < n; half *= 2",
+     "response/fourier.cpp", "fourier: the transform is its definition"),
 ]

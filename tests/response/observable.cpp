@@ -14,6 +14,18 @@ struct last_weight {
   double value(susc::draw<model_type> const& at) const { return at.weights().back(); }
 };
 static_assert(susc::Observable<susc::component_loss, model_type> && susc::Observable<last_weight, model_type>);
+struct of_any_draw {
+  float value(auto const& at) const { return static_cast<float>(at.weights()[0]); }
+};
+struct of_a_mutable_draw {
+  double value(susc::draw<model_type>&) const;
+};
+struct not_a_number {
+  std::vector<double> value(susc::draw<model_type> const&) const;
+};
+static_assert(susc::Observable<of_any_draw, model_type> && susc::Observable<of_any_draw, susc::quadratic<float>>);
+static_assert(!susc::Observable<last_weight, susc::quadratic<float>>);  // of another model
+static_assert(!susc::Observable<of_a_mutable_draw, model_type> && !susc::Observable<not_a_number, model_type>);
 // An observable and a perturbation cannot be swapped.
 static_assert(!susc::Observable<no_observable, model_type> && !susc::Observable<susc::example_reweighting, model_type>);
 }  // namespace

@@ -18,6 +18,27 @@ struct weights_themselves {
     for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] = at.weights()[j];
   }
 };
+struct with_groups : weights_themselves {
+  std::vector<susc::index_range> groups(susc::draw<model_type> const&) const { return {{0, 2}}; }
+};
+struct with_groups_of_indices : weights_themselves {
+  std::vector<std::size_t> groups(susc::draw<model_type> const&) const { return {0, 1}; }
+};
+struct with_mutable_groups : weights_themselves {
+  std::vector<susc::index_range> groups(susc::draw<model_type> const&) { return {{0, 2}}; }
+};
+struct signed_count {
+  int count(susc::draw<model_type> const&) const;
+  void loss_shifts(susc::draw<model_type> const&, std::span<double>) const;
+};
+struct float_shifts {
+  std::size_t count(susc::draw<model_type> const&) const;
+  void loss_shifts(susc::draw<model_type> const&, std::span<float>) const;
+};
+static_assert(susc::Perturbation<with_groups, model_type>);
+static_assert(!susc::Perturbation<with_groups_of_indices, model_type> &&
+              !susc::Perturbation<with_mutable_groups, model_type>);
+static_assert(!susc::Perturbation<signed_count, model_type> && !susc::Perturbation<float_shifts, model_type>);
 static_assert(susc::Perturbation<susc::example_reweighting, model_type> &&
               susc::Perturbation<weights_themselves, model_type>);
 static_assert(!susc::Perturbation<no_perturbation, model_type> &&

@@ -286,6 +286,17 @@ static_assert(!susc::CorrectedSampler<counter, double> && !susc::CorrectedSample
 static_assert(!susc::Sampler<without_check, double> && !susc::Sampler<without_step_size, double>);
 static_assert(!susc::Sampler<without_weights, double> && !susc::Sampler<without_step, double>);
 static_assert(!susc::Sampler<returning_nothing, double> && !susc::CorrectedSampler<without_step, double>);
+struct corrected_in_double {  // asks for a loss in another type than the weights'
+  double step_size = 1;
+  void check(susc::posterior_settings const&) const {}
+  counter::state init(std::span<double const> w0) const { return counter{}.init(w0); }
+  counter::state step(counter::state s, susc::detail::evaluation<float> const&, susc::posterior<double> const&,
+                      susc::random::key) const {
+    return s;
+  }
+};
+static_assert(susc::CorrectedSampler<susc::mala, double> && !susc::CorrectedSampler<corrected_in_double, double>);
+static_assert(!susc::CorrectedSampler<returning_nothing, double>);
 static_assert(!susc::Sampler<counter, float> && !susc::Sampler<int, double>);  // its weights are double
 }  // namespace
 

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+static_assert(susc::Executor<susc::sequential> && susc::Executor<susc::threads>);
+
 TEST_CASE("executor: every task runs exactly once, for any number of threads") {
   for (std::size_t const count : {1, 2, 3, 4, 5, 6, 7, 8})
     for (std::size_t const tasks : {0, 1, 2, 7, 8, 9, 500}) {

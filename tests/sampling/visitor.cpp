@@ -71,6 +71,13 @@ struct add_that_changes_the_draw {
   void merge(add_that_changes_the_draw const&);
 };
 
+struct names_its_bytes : counter {
+  void* bytes() const;
+};
+struct counts_bytes_once : counter {
+  std::size_t bytes();
+};
+static_assert(!susc::Visitor<names_its_bytes, model_type> && !susc::Visitor<counts_bytes_once, model_type>);
 static_assert(susc::Visitor<recorder, model_type>);
 static_assert(susc::Visitor<counter, model_type> && susc::Visitor<counter, susc::monomial<float>>);
 static_assert(susc::Visitor<susc::visitors<recorder, counter>, model_type>);

@@ -4,7 +4,10 @@
 
 #include <array>
 #include <cmath>
+#include <deque>
+#include <list>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "susc/core/random.hpp"
@@ -12,6 +15,13 @@
 namespace {
 using susc::area_under_curve;
 using susc::separation;
+
+static_assert(susc::Labels<std::vector<bool>> && susc::Labels<std::array<bool, 3>> &&
+              susc::Labels<std::span<char const>>);
+static_assert(susc::Labels<std::deque<int>> && susc::Labels<bool[2]>);
+static_assert(!susc::Labels<std::list<bool>>);           // no random access
+static_assert(!susc::Labels<std::vector<std::string>>);  // nothing of yes or no
+static_assert(!susc::Labels<bool> && !susc::Labels<std::vector<std::vector<bool>>>);
 
 double by_pairs(std::vector<double> const& scores, std::vector<bool> const& positive) {
   double wins = 0, pairs = 0;

@@ -79,11 +79,13 @@ concept has_probability = requires(M const& m, token previous, token next) {
 };
 }  // namespace detail
 
+// clang-format off
 /// Predicts a token from the one before it.
 template <class M>
-concept NgramModel = detail::has_probability<M> || detail::because<
-    "an NgramModel needs `std::size_t vocabulary() const` and `double probability(token previous, token "
-    "next) const`">;
+concept NgramModel =
+    (detail::has_probability<M> ||
+     detail::because<"an NgramModel needs `std::size_t vocabulary() const` and `double probability(token previous, token next) const`">);
+// clang-format on
 
 /// Mean of -log p over the predicted tokens, in nats. Throws if there are none, or for tokens outside of the
 /// vocabulary.

@@ -31,16 +31,14 @@ concept has_token_text = requires(T const& t, token id, std::string_view text, s
 /// Text to token ids in [0, vocabulary()) and back. `encode` never yields bos(), which opens every sequence; `decode`
 /// leaves it out. `is_text`: the id stands for some text, unlike bos() and an id for unknown characters. `piece`: one
 /// token for display, valid UTF-8, white space as it is. Const members may be called from several threads at once.
+// clang-format off
 template <class T>
 concept Tokenizer =
     (detail::has_token_ids<T> ||
-     detail::because<
-         "a Tokenizer needs `std::size_t vocabulary() const`, `token bos() "
-         "const` and `bool is_text(token) const`">)&&(detail::has_token_text<T> ||
-                                                      detail::because<"a Tokenizer needs `std::vector<token> "
-                                                                      "encode(std::string_view) const`, `std::string "
-                                                                      "decode(std::span<token const>) const` and "
-                                                                      "`std::string piece(token) const`">);
+     detail::because<"a Tokenizer needs `std::size_t vocabulary() const`, `token bos() const` and `bool is_text(token) const`">) &&
+    (detail::has_token_text<T> ||
+     detail::because<"a Tokenizer needs `std::vector<token> encode(std::string_view) const`, `std::string decode(std::span<token const>) const` and `std::string piece(token) const`">);
+// clang-format on
 
 /// Every byte is a token; id 256 is BOS. Any text is reproduced exactly.
 struct byte_tokenizer {

@@ -2,7 +2,7 @@
 /// Numbers below the smallest normal one count as zero while this lives: arithmetic on them is a hundred times slower,
 /// and exponentials of masked scores make many. Acts on the calling thread, whose setting is restored at the end.
 #if defined(__SSE2__)
-#include <immintrin.h>
+#include <xmmintrin.h>
 #elif defined(__aarch64__)
 #include <cstdint>
 #endif

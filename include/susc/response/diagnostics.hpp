@@ -9,11 +9,6 @@
 /// halves. All throw susc::error for input that is empty, too short, of unequal lengths or not finite. If all draws are
 /// equal, R-hat is NaN (nothing can be said of mixing), effective sample sizes are the number of draws in the halves
 /// and the standard error is 0.
-#include "susc/core/error.hpp"
-#include "susc/core/requirements.hpp"
-
-#include <unsupported/Eigen/FFT>
-
 #include <algorithm>
 #include <cmath>
 #include <complex>
@@ -24,7 +19,8 @@
 #include <utility>
 #include <vector>
 
-SUSC_REQUIRE_VERSION("Eigen", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, 3, 4);
+#include "susc/core/error.hpp"
+#include "susc/response/fourier.hpp"
 
 namespace susc {
 
@@ -158,19 +154,19 @@ inline double r_hat(stacked_chains const& x) {
 inline std::vector<double> mean_autocovariance(stacked_chains const& x) {
   std::size_t padded = 1;
   while (padded < 2 * x.draws) padded *= 2;  // room for the lags of both signs: no wrap-around
-  Eigen::FFT<double> transform;
   std::vector<std::complex<double>> spectrum, power(padded);
-  std::vector<double> centred(padded);
   for (std::size_t c = 0; c != x.count; ++c) {
     double const mean = mean_of(x.chain(c));
-    std::transform(x.chain(c).begin(), x.chain(c).end(), centred.begin(), [&](double v) { return v - mean; });
-    transform.fwd(spectrum, centred);
+    spectrum.assign(padded, 0);
+    std::transform(x.chain(c).begin(), x.chain(c).end(), spectrum.begin(), [&](double v) { return v - mean; });
+    fourier_transform(spectrum);
     for (std::size_t k = 0; k != padded; ++k) power[k] += std::norm(spectrum[k]);
   }
-  std::vector<double> result;
-  transform.inv(result, power);
-  result.resize(x.draws);
-  for (double& value : result) value /= static_cast<double>(x.count * x.draws);
+  // A power spectrum is real and even: transformed once more it is its inverse transform times its length.
+  fourier_transform(power);
+  std::vector<double> result(x.draws);
+  for (std::size_t lag = 0; lag != x.draws; ++lag)
+    result[lag] = power[lag].real() / static_cast<double>(padded * x.count * x.draws);
   return result;
 }
 

@@ -106,12 +106,12 @@ std::vector<component_plan<S>> sampled_components(sampling_plan<S> const& plan) 
 
 /// What `estimate_susceptibilities` with these arguments will take; tries it out for about 2 % of its time, see
 /// sampling/cost.hpp. Its components are those of the chains, all weights first. Throws susc::error as that would.
-template <Model M, class Minibatch, class S = sgld, class Executor = threads, Observable<M> O = component_loss,
-          Perturbation<M> P = example_reweighting>
-cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
-                   data_distribution<typename M::batch, Minibatch> const& data,
-                   std::vector<probe<typename M::batch>> const& probes, sampling_options<S> const& options,
-                   Executor const& run = {}, O const& observable = {}, P const& perturbation = {}) {
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
+          Executor E = threads, Observable<M> O = component_loss, Perturbation<M> P = example_reweighting>
+cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
+                   data_distribution<detail::batch_of<M>, Minibatch> const& data,
+                   std::vector<probe<detail::batch_of<M>>> const& probes, sampling_options<S> const& options,
+                   E const& run = {}, O const& observable = {}, P const& perturbation = {}) {
   return estimate_cost(model, center, data, probes, detail::sampled_components(plan_sampling(model, options)), options,
                        susceptibility_moments<O, P>{observable, perturbation}, run);
 }
@@ -120,13 +120,13 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::sc
 /// component's posterior to each perturbation. `data` is the distribution the model was trained on, `probes` the data
 /// towards which it is shifted. Same bits for every executor and number of threads.
 /// Throws susc::error on unusable settings; a chain that diverges is left out and counted in the result.
-template <Model M, class Minibatch, class S = sgld, class Executor = threads, Observable<M> O = component_loss,
-          Perturbation<M> P = example_reweighting>
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
+          Executor E = threads, Observable<M> O = component_loss, Perturbation<M> P = example_reweighting>
 susceptibility_result estimate_susceptibilities(M const& model,
-                                                std::type_identity_t<std::span<typename M::scalar const>> center,
-                                                data_distribution<typename M::batch, Minibatch> const& data,
-                                                std::vector<probe<typename M::batch>> const& probes,
-                                                sampling_options<S> const& options, Executor const& run = {},
+                                                std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
+                                                data_distribution<detail::batch_of<M>, Minibatch> const& data,
+                                                std::vector<probe<detail::batch_of<M>>> const& probes,
+                                                sampling_options<S> const& options, E const& run = {},
                                                 O const& observable = {}, P const& perturbation = {}) {
   auto const plan = plan_sampling(model, options);
   auto chains = run_chains(model, center, data, probes, detail::sampled_components(plan), options,

@@ -73,11 +73,13 @@ struct fluctuation_dissipation {
 /// `leimkuhler_matthews`. h should be small enough for the response to be linear; the shared noise keeps the
 /// difference precise: its error does not grow as h falls. Chains that diverge are left out.
 /// Throws susc::error on unusable settings or if h is not in (0, 1].
-template <Model M, class Minibatch, class S = sgld, class Executor = threads, Observable<M> O = component_loss>
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
+          Executor E = threads, Observable<M> O = component_loss>
 std::vector<fluctuation_dissipation> check_fluctuation_dissipation(
-    M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
-    data_distribution<typename M::batch, Minibatch> const& data, std::vector<probe<typename M::batch>> const& probes,
-    sampling_options<S> const& options, double h, Executor const& run = {}, O const& observable = {}) {
+    M const& model, std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
+    data_distribution<detail::batch_of<M>, Minibatch> const& data,
+    std::vector<probe<detail::batch_of<M>>> const& probes, sampling_options<S> const& options, double h,
+    E const& run = {}, O const& observable = {}) {
   require(h > 0 && h <= 1, "the shift h is ", h, ", must be above 0 and at most 1");
   auto const plan = plan_sampling(model, options).components;
   susceptibility_moments<O> const visitor{observable};

@@ -50,11 +50,12 @@ component_response response_of(component_chains<loss_trace, S> const& of, std::s
 /// The learning coefficient of every component that the options name, "full" being that of the whole model, with
 /// diagnostics of the loss. `data` is the distribution whose loss is meant.
 /// Throws susc::error on unusable settings; a chain that diverges is left out and counted in the result.
-template <Model M, class Minibatch, class S = sgld, class Executor = threads>
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
+          Executor E = threads>
 std::vector<component_diagnostics> estimate_learning_coefficients(
-    M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
-    data_distribution<typename M::batch, Minibatch> const& data, sampling_options<S> const& options,
-    Executor const& run = {}) {
+    M const& model, std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
+    data_distribution<detail::batch_of<M>, Minibatch> const& data, sampling_options<S> const& options,
+    E const& run = {}) {
   auto const plan = plan_sampling(model, options);
   std::vector<component_diagnostics> all;
   for (auto const& of : run_chains(model, center, data, {}, plan.components, options, loss_trace{}, run))

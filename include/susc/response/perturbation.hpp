@@ -18,7 +18,10 @@ concept Perturbation = Model<M> &&
     (requires(P const& p, draw<M> const& at, std::span<double> shifts) {
        { p.count(at) } -> std::same_as<std::size_t>;
        p.loss_shifts(at, shifts);
-     } || detail::because<"a Perturbation needs `std::size_t count(susc::draw<M> const&) const` and `void loss_shifts(susc::draw<M> const&, std::span<double>) const`">);
+     } || detail::because<"a Perturbation needs `std::size_t count(susc::draw<M> const&) const` and `void loss_shifts(susc::draw<M> const&, std::span<double>) const`">) &&
+    (!requires(P& p, draw<M>& at) { p.groups(at); } ||
+     requires(P const& p, draw<M> const& at) { { p.groups(at) } -> std::convertible_to<std::vector<index_range>>; } ||
+     detail::because<"the groups of a Perturbation must be `std::vector<susc::index_range> groups(susc::draw<M> const&) const`">);
 // clang-format on
 
 /// One perturbation for each example (x, y) of each probe: towards that example alone, ΔL_xy(w) = l(w; x, y) - L(w).

@@ -13,6 +13,7 @@
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/concepts.hpp"
+#include "susc/core/minibatch_source.hpp"
 #include "susc/core/random.hpp"
 #include "susc/sampling/draw.hpp"
 #include "susc/sampling/posterior.hpp"
@@ -59,17 +60,15 @@ concept Sampler =
 // clang-format on
 
 /// Accepts or rejects by the loss itself, so sees the evaluation set at every step instead of minibatches.
+// clang-format off
 template <class S, class T>
-concept CorrectedSampler = Sampler<S, T> && detail::has_corrected_step<S, T>;
+concept CorrectedSampler = Sampler<S, T> &&
+    (detail::has_corrected_step<S, T> ||
+     detail::because<"a CorrectedSampler needs `state step(state, evaluate, susc::posterior<T> const&, susc::random::key) const`, evaluate(std::span<T const> w, std::span<T> gradient) being the loss">);
+// clang-format on
 
-/// Gives minibatches as batch(batch_size, random::key), or refills one: void(batch_size, random::key, batch&).
-template <class F, class Batch>
-concept RefillsMinibatches = std::invocable<F, std::size_t, random::key, Batch&>;
-template <class F, class Batch>
-concept MinibatchSource = RefillsMinibatches<F, Batch> || std::invocable<F, std::size_t, random::key>;
-
-/// The data distribution q: a fixed evaluation set, and where minibatches come from.
-template <class Batch, MinibatchSource<Batch> Minibatch>
+/// The data distribution q: a fixed evaluation set, and where minibatches come from, a MinibatchSource.
+template <class Batch, class Minibatch>
 struct data_distribution {
   Batch evaluation;
   Minibatch minibatch;
@@ -261,13 +260,14 @@ class walker {
 /// after each step of each chain. `minibatch` is that of a data_distribution: asked for a new batch for each gradient,
 /// by a corrected sampler always for the first one. What one chain does never depends on the others. `keep` is like
 /// keep_nothing: chains go on from where it restores them, all those that go on from the same step.
-template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress,
-          class Keep = keep_nothing>
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, class Visit,
+          class Progress, class Keep = keep_nothing>
 std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename M::scalar const> center,
                                               component const& c, posterior_settings const& settings, S const& sampler,
                                               Minibatch const& minibatch, chain_length const& length,
                                               std::span<random::key const> noise, random::key minibatches, draw<M>& at,
                                               Visit&& visit, Progress&& progress, Keep&& keep = {}) {
+  detail::check_refinements<M>();
   using T = typename M::scalar;
   constexpr bool refills = RefillsMinibatches<Minibatch, typename M::batch>;
   [[maybe_unused]] std::conditional_t<refills, typename M::batch, char> refilled{};
@@ -346,7 +346,8 @@ std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename
 }
 
 /// One chain alone; `visit(draw const&)` and `progress(step)`.
-template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress>
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, class Visit,
+          class Progress>
 chain_outcome run_chain(M const& model, std::span<typename M::scalar const> center, component const& c,
                         posterior_settings const& settings, S const& sampler, Minibatch const& minibatch,
                         chain_length const& length, chain_keys keys, draw<M>& at, Visit&& visit, Progress&& progress) {

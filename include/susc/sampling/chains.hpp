@@ -81,7 +81,7 @@ struct sampling_plan {
 };
 
 /// What the options ask for. Throws susc::error on an unknown name or an unusable setting.
-template <Model M, class S>
+template <Model M, Sampler<typename M::scalar> S>
 sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& options) {
   auto known = components_of(model);
   auto everything = full_component(model.parameter_count());
@@ -221,14 +221,16 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
 /// `visitor`. Same bits for every executor and number of threads, and for a component whatever others are planned.
 /// Throws susc::error on unusable settings, susc::interrupted where options.stop was set; a chain that diverges ends
 /// early and says so in its outcome.
-template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V, class Executor = threads>
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, Visitor<M> V,
+          Executor E = threads>
 std::vector<component_chains<V, S>> run_chains(M const& model,
-                                               std::type_identity_t<std::span<typename M::scalar const>> center,
-                                               data_distribution<typename M::batch, Minibatch> const& data,
-                                               std::type_identity_t<std::span<probe<typename M::batch> const>> probes,
+                                               std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
+                                               data_distribution<detail::batch_of<M>, Minibatch> const& data,
+                                               std::type_identity_t<std::span<probe<detail::batch_of<M>> const>> probes,
                                                std::vector<component_plan<S>> const& plan,
                                                sampling_options<S> const& options, V const& visitor,
-                                               Executor const& run = {}) {
+                                               E const& run = {}) {
+  detail::check_refinements<M>();
   chain_length const length = checked_length(model, center, options);
   std::vector<component_chains<V, S>> result;
   for (auto const& p : plan)

@@ -212,12 +212,14 @@ inline schedule schedule_of(std::span<chain_task const> tasks, std::vector<compo
 /// takes about 2 % of the run's time, of a short run more. A visitor that works on many draws at a time seems dearer in
 /// it than it is.
 /// Throws susc::error as run_chains and the visitor would, and if the loss at the center is not finite.
-template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V, class Executor = threads>
-cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::scalar const>> center,
-                   data_distribution<typename M::batch, Minibatch> const& data,
-                   std::type_identity_t<std::span<probe<typename M::batch> const>> probes,
+template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, Visitor<M> V,
+          Executor E = threads>
+cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
+                   data_distribution<detail::batch_of<M>, Minibatch> const& data,
+                   std::type_identity_t<std::span<probe<detail::batch_of<M>> const>> probes,
                    std::vector<component_plan<S>> const& plan, sampling_options<S> const& options, V const& visitor,
-                   Executor const& run = {}) {
+                   E const& run = {}) {
+  detail::check_refinements<M>();
   using batch = typename M::batch;
   constexpr bool corrected = CorrectedSampler<S, typename M::scalar>;
   double const begin = detail::seconds_now();

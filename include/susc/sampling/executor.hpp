@@ -2,14 +2,13 @@
 /// Executors: how independent tasks (component x chain) are run. Results do not depend on the choice.
 #include <algorithm>
 #include <atomic>
-#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#include "susc/core/error.hpp"
+#include "susc/core/concepts.hpp"
 
 namespace susc {
 
@@ -22,11 +21,9 @@ struct sequential {
 };
 
 /// How many tasks an executor runs at a time: its workers(), or one where it does not say.
-template <class Executor>
-std::size_t workers_of(Executor const& run) {
-  if constexpr (requires {
-                  { run.workers() } -> std::convertible_to<std::size_t>;
-                })
+template <Executor E>
+std::size_t workers_of(E const& run) {
+  if constexpr (requires { run.workers(); })
     return run.workers();
   else
     return 1;

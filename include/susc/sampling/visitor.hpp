@@ -19,12 +19,14 @@ struct draw_counts {
 };
 
 /// start(draw at w*, draw_counts) once, add(draw) at every draw, merge(other chain's). Merging is exact up to rounding
-/// in any order.
+/// in any order. Optional: bytes(), what it holds.
 // clang-format off
 template <class V, class M>
 concept Visitor = Model<M> &&
     (requires(V v, V const& other, draw<M> const& at, draw_counts counts) { v.start(at, counts); v.add(at); v.merge(other); } ||
-     detail::because<"a Visitor needs `void start(susc::draw<M> const& center, susc::draw_counts)`, `void add(susc::draw<M> const&)` and `void merge(visitor const&)`">);
+     detail::because<"a Visitor needs `void start(susc::draw<M> const& center, susc::draw_counts)`, `void add(susc::draw<M> const&)` and `void merge(visitor const&)`">) &&
+    (!requires(V v) { v.bytes(); } || requires(V const& v) { { v.bytes() } -> std::convertible_to<std::size_t>; } ||
+     detail::because<"the bytes() of a Visitor must be `std::size_t bytes() const`">);
 // clang-format on
 
 /// Bytes that a visitor holds between start and the end of the run, as far as it tells by a member bytes().

@@ -9,15 +9,20 @@
 #include <span>
 #include <vector>
 
+#include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
 
 namespace susc {
 
+// clang-format off
 /// One yes or no an element: std::vector<bool>, std::array<bool, N>, std::span<char const>, ...
 template <class R>
-concept Labels = std::ranges::random_access_range<R> && std::ranges::sized_range<R> &&
-                 std::convertible_to < std::ranges::range_reference_t<R>,
-bool > ;
+concept Labels =
+    ((std::ranges::random_access_range<R> && std::ranges::sized_range<R>) ||
+     detail::because<"Labels must be a range with a size and random access, e.g. std::vector<bool>">) &&
+    (std::convertible_to<std::ranges::range_reference_t<R>, bool> ||
+     detail::because<"Labels must be of elements that convert to bool">);
+// clang-format on
 
 /// The probability that a positive scores higher than a negative, both drawn at random, ties counting half
 /// (Mann-Whitney's U over the number of pairs): 1 if all positives score higher, .5 if the score says nothing, 0 if all

@@ -11,6 +11,7 @@
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/concepts.hpp"
+#include "susc/core/minibatch_source.hpp"
 #include "susc/core/random.hpp"
 
 namespace susc {
@@ -46,9 +47,9 @@ inline constexpr std::size_t gradient_parts = 4;
 /// Trains w (parameter_count,) in place. `minibatch(size, key)` draws a batch of the model's data; `decayed` are the
 /// coordinates with weight decay; `run` an executor; `report(step, loss)` is called after each step.
 /// Throws susc::error if the loss is no longer finite, or if there are no steps or the batch size is no multiple of 4.
-template <Model M, class Minibatch, class Executor>
-void train_adamw(M const& model, std::span<typename M::scalar> w, Minibatch const& minibatch,
-                 std::span<index_range const> decayed, training_options const& options, Executor const& run,
+template <Model M, GivesMinibatches<typename M::batch> Minibatch, Executor E>
+void train_adamw(M const& model, std::span<detail::scalar_of<M>> w, Minibatch const& minibatch,
+                 std::span<index_range const> decayed, training_options const& options, E const& run,
                  std::function<void(std::size_t step, double loss)> const& report = {}) {
   using T = typename M::scalar;
   constexpr std::size_t parts = detail::gradient_parts, pieces = 16;
