@@ -17,7 +17,8 @@
 
 namespace susc {
 
-/// The visitor behind `estimate_susceptibilities`: moments of an observable with every loss shift, and traces.
+/// The visitor behind `estimate_susceptibilities`: moments of an observable with every loss shift, and traces. Both are
+/// evaluated at w* before the first step, so that what they refuse is refused then, and taken relative to that.
 template <class O = component_loss, class P = example_reweighting>
 struct susceptibility_moments {
   O observable = {};
@@ -33,8 +34,10 @@ struct susceptibility_moments {
     groups = groups_of<M>(perturbation, center);
     baseline.resize(perturbation.count(center));
     shifts.resize(baseline.size());
-    // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
+    // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32. The full
+    // centring does depend on a constant in φ: it is taken relative to w*, as the component's loss is.
     perturbation.loss_shifts(center, std::span(baseline));
+    observable_at_center = static_cast<double>(observable.value(center));
     batches.assign(batches_per_chain(counts.draws, counts.chains), moments(baseline.size()));
     for (auto* traces : {&observable_traces, &loss_traces}) {
       traces->resize(1);
@@ -43,7 +46,7 @@ struct susceptibility_moments {
   }
   template <Model M>
   void add(draw<M> const& at) {
-    double const value = observable.value(at);
+    double const value = observable.value(at) - observable_at_center;
     perturbation.loss_shifts(at, std::span(shifts));
     for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] -= baseline[j];
     batches[observable_traces[0].size() * batches.size() / draws].add(value, shifts);
@@ -67,6 +70,7 @@ struct susceptibility_moments {
 
   std::size_t draws = 0;                           ///< expected of the chain
   std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
+  double observable_at_center = 0;
 };
 
 /// One component's chains as a response.
