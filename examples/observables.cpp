@@ -1,6 +1,5 @@
 // Your own observable and your own perturbation, beside those of the library: what the posterior of a small classifier
 // does when its data changes in five ways. docs/observables.md explains each.
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <span>
@@ -25,13 +24,14 @@ using network = susc::mlp<double>;
 struct accuracy {
   template <susc::Model M>
   double value(susc::draw<M> const& at) const {
-    auto const losses = at.evaluation_losses();
-    auto const right = std::count_if(losses.begin(), losses.end(), [](double l) { return l < std::log(2.); });
-    return static_cast<double>(right) / static_cast<double>(losses.size());
+    double right = 0;
+    for (double const loss : at.evaluation_losses()) right += loss < std::log(2.);
+    return right / static_cast<double>(at.evaluation_losses().size());
   }
 };
 
-// A perturbation: examples of class 1 become more frequent, those of class 0 less. ΔL is the difference of their losses.
+// A perturbation: examples of class 1 become more frequent, those of class 0 less. ΔL is the difference of their
+// losses.
 struct class_balance {
   std::size_t count(susc::draw<network> const&) const { return 1; }  // rows
   void loss_shifts(susc::draw<network> const& at, std::span<double> shifts) const {
@@ -59,7 +59,7 @@ network::batch points(std::size_t count, susc::random::key key) {
 }
 
 int main() {
-  auto const all = points(200, {1});
+  auto const all = points(100, {1});
   auto const minibatch = [&all](std::size_t size, susc::random::key key) {
     susc::random::stream random(key);
     network::batch batch;
@@ -87,14 +87,14 @@ int main() {
               "squared norm", "slope by inputs");
   auto const show = [&](std::vector<std::string> const& rows, auto const& perturbation) {
     auto const chi = [&](auto const& observable) {
-      return susc::estimate_susceptibilities(model, w, susc::data_distribution{all, minibatch}, probes,
-                                             susc::sampling_options<susc::leimkuhler_matthews>{
-                                                 .components = {"full"},
-                                                 .posterior = {.n_beta = 100, .localization = 20},
-                                                 .sampler = {.step_size = .02},
-                                                 .draws = 200,
-                                                 .thinning = 4},
-                                             susc::threads{}, observable, perturbation)
+      return susc::estimate_susceptibilities(
+                 model, w, susc::data_distribution{all, minibatch}, probes,
+                 susc::sampling_options<susc::leimkuhler_matthews>{.components = {"full"},
+                                                                   .posterior = {.n_beta = 100, .localization = 50},
+                                                                   .sampler = {.step_size = .02},
+                                                                   .draws = 300,
+                                                                   .thinning = 2},
+                 susc::threads{}, observable, perturbation)
           .response_matrix();
     };
     susc::response_estimates const columns[]{chi(susc::component_loss{}), chi(accuracy{}), chi(susc::squared_norm{}),
@@ -109,7 +109,8 @@ int main() {
   show({"class 1"}, class_balance{});
   susc::function_reweighting const by_inputs(
       {function_of_examples("x", model, all, [](auto const& batch, std::size_t i) { return batch.inputs[2 * i]; }),
-       function_of_examples("y", model, all, [](auto const& batch, std::size_t i) { return batch.inputs[2 * i + 1]; })});
+       function_of_examples("y", model, all,
+                            [](auto const& batch, std::size_t i) { return batch.inputs[2 * i + 1]; })});
   show({"large x", "large y"}, by_inputs);
   show({"mirror images"}, susc::counterfactual_pairs({{.from = 0, .to = 1}}));
   show({"label noise 10 %", "missing inputs"}, susc::loss_contrast({{2, noisy.weights}, {3, holed.weights}}));

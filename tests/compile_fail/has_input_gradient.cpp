@@ -11,7 +11,9 @@ struct model {
 #ifdef SUSC_FAIL
   void input_gradient(std::span<float const>, batch const&, std::span<float>) const {}
 #else
-  float input_gradient(std::span<float const>, batch const&, std::span<float>) const { return 0; }
+  float input_gradient(std::span<float const>, batch const&, std::span<float>) const {
+    return 0;
+  }
 #endif
 };
 

@@ -1,8 +1,8 @@
 // The slope of a model that tells no gradient by its inputs.
 // expect: input_slope needs a model that tells the gradient by its inputs: see HasInputGradient in
+#include "susc/response/input_slope.hpp"
 #include "susc/models/mlp.hpp"
 #include "susc/models/monomial.hpp"
-#include "susc/response/input_slope.hpp"
 
 #ifdef SUSC_FAIL
 using model = susc::monomial<double>;

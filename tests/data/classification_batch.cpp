@@ -18,7 +18,8 @@ struct batch_of {
 struct no_labels {
   std::vector<double> inputs;
 };
-static_assert(susc::ClassificationBatch<susc::mlp<float>::batch> && susc::ClassificationBatch<susc::mlp<double>::batch>);
+static_assert(susc::ClassificationBatch<susc::mlp<float>::batch> &&
+              susc::ClassificationBatch<susc::mlp<double>::batch>);
 static_assert(susc::ClassificationBatch<batch_of<float, std::uint8_t>>);
 static_assert(!susc::ClassificationBatch<batch_of<int, std::uint8_t>>);
 static_assert(!susc::ClassificationBatch<batch_of<double, std::string>>);

@@ -32,7 +32,8 @@ TEST_CASE("label noise: its losses are those of the noise, for any weights of th
     model.losses(w, clean, own);
     double shift = 0, expected = 0;
     for (std::size_t j = 0; j != 12; ++j) shift += noisy.weights[j] * losses[j];
-    // By the logits: -log p(y') is log Σ e^z - z_y', so the shift is rate times the label's logit less the others' mean.
+    // By the logits: -log p(y') is log Σ e^z - z_y', so the shift is rate times the label's logit less the others'
+    // mean.
     for (std::size_t i = 0; i != 3; ++i) {
       std::vector<double> z(4);
       model.logits(w, clean, i, z);

@@ -40,8 +40,8 @@ double limit(law const& expected) {
   return degrees * std::pow(1 - spread + 5 * std::sqrt(spread), 3);
 }
 
-/// A Markov chain whose every step is one of four equally likely moves: each sequence listed as often as it occurs in 4^5
-/// has exactly the chain's frequencies.
+/// A Markov chain whose every step is one of four equally likely moves: each sequence listed as often as it occurs in
+/// 4^5 has exactly the chain's frequencies.
 constexpr std::size_t length = 5;
 constexpr std::array<susc::token, 4> first{0, 0, 1, 2};
 constexpr std::array<susc::token, 4> next[3]{{1, 1, 1, 2}, {0, 2, 2, 1}, {0, 0, 1, 1}};
@@ -49,8 +49,7 @@ susc::token_batch markov_corpus() {
   susc::token_batch corpus{{}, 1024, length};
   for (unsigned choices = 0; choices != 1024; ++choices) {
     corpus.tokens.push_back(first[choices % 4]);
-    for (unsigned t = 1; t != length; ++t)
-      corpus.tokens.push_back(next[corpus.tokens.back()][choices >> (2 * t) & 3]);
+    for (unsigned t = 1; t != length; ++t) corpus.tokens.push_back(next[corpus.tokens.back()][choices >> (2 * t) & 3]);
   }
   return corpus;
 }
@@ -84,8 +83,8 @@ law independent_law(law const& of) {
 }  // namespace
 
 TEST_CASE("n-gram surrogate: bigrams and more of a Markov chain are that chain, unigrams are independent") {
-  // 200'000 sequences: one transition probability of a half that is off by 5 % adds some 500 to a chi-squared whose limit
-  // is 200 or so.
+  // 200'000 sequences: one transition probability of a half that is off by 5 % adds some 500 to a chi-squared whose
+  // limit is 200 or so.
   auto const corpus = markov_corpus();
   law const chain = chain_law(), independent = independent_law(chain);
   constexpr std::size_t n = 200'000;
@@ -131,8 +130,8 @@ TEST_CASE("n-gram surrogate: trigrams know what bigrams do not") {
 }
 
 TEST_CASE("n-gram surrogate: an unseen context is shortened from its far end") {
-  // After (5, 1) comes 2, after (1, 2) and 2 nothing: any predicted token, 1, 2, 3, 1. After (6, 3) comes 1, after (3, 1)
-  // nothing, but after 1 comes 2.
+  // After (5, 1) comes 2, after (1, 2) and 2 nothing: any predicted token, 1, 2, 3, 1. After (6, 3) comes 1, after (3,
+  // 1) nothing, but after 1 comes 2.
   susc::token_batch const corpus{{5, 1, 2, 6, 3, 1}, 2, 3};
   auto const sample = susc::ngram_surrogate(corpus, 3).sample(100'000, 4, {3});
   law const expected{{{5, 1, 2, 1}, .25}, {{5, 1, 2, 2}, .125}, {{5, 1, 2, 3}, .125}, {{6, 3, 1, 2}, .5}};

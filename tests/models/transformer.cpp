@@ -221,12 +221,13 @@ TEST_CASE("transformer: logits of every token tell its loss") {
       auto const target = static_cast<std::size_t>(batch.sequence(i / positions)[i % positions + 1]);
       CHECK(std::abs(std::log(sum) - logits[target] - losses[i]) < 1e-12);
     }
-    CHECK_THROWS_WITH_AS(model.logits(w, batch, losses.size(), logits), doctest::Contains("transformer: logits of example"),
-                         susc::error);
+    CHECK_THROWS_WITH_AS(model.logits(w, batch, losses.size(), logits),
+                         doctest::Contains("transformer: logits of example"), susc::error);
   }
 }
 
-TEST_CASE("transformer: the gradient by the embedded tokens agrees with central differences, and sums to the positions'") {
+TEST_CASE(
+    "transformer: the gradient by the embedded tokens agrees with central differences, and sums to the positions'") {
   for (auto const& kind : configurations()) {
     CAPTURE(kind.name);
     transformer_config const& config = kind.config;

@@ -34,8 +34,8 @@ TEST_CASE("example logit: its susceptibility by quadrature, and from chains [ora
   susc::draw<logistic_model> at(g.model, g.center, g.slope, g.evaluation, probes);
   auto const points = line_points(g.center, 1, g.law());
   auto const chi = exact_susceptibilities(at, points, of_class_one, susc::example_reweighting{});
-  auto const sampled = g.sampled(probes, of_class_one, susc::example_reweighting{}, 8)
-                           .response_matrix(susc::centring::restricted);
+  auto const sampled =
+      g.sampled(probes, of_class_one, susc::example_reweighting{}, 8).response_matrix(susc::centring::restricted);
   for (std::size_t p = 0; p != 2; ++p) {
     CHECK(chi[p] == doctest::Approx(exact[p]).epsilon(1e-11));
     oracle::check("chi of a logit, logistic regression, probe " + probes[p].name + ", MALA", sampled.value(p, 0),
@@ -46,8 +46,8 @@ TEST_CASE("example logit: its susceptibility by quadrature, and from chains [ora
 TEST_CASE("example logit: a probe, example or class that does not exist is refused") {
   logistic const g;
   susc::draw<logistic_model> const at(g.model, g.center, g.slope, g.evaluation, probes);
-  CHECK_THROWS_WITH_AS((susc::example_logit{{2, 0}, 0}.value(at)),
-                       "example_logit: probe 2, must be below the 2 probes", susc::error);
+  CHECK_THROWS_WITH_AS((susc::example_logit{{2, 0}, 0}.value(at)), "example_logit: probe 2, must be below the 2 probes",
+                       susc::error);
   CHECK_THROWS_WITH_AS((susc::example_logit{{0, 1}, 0}.value(at)),
                        "example_logit: example 1 of probe 'one', must be below its 1 examples", susc::error);
   CHECK_THROWS_WITH_AS((susc::example_logit{{0, 0}, 2}.value(at)),

@@ -37,8 +37,8 @@ TEST_CASE("example probability: its susceptibility by quadrature, and from chain
   susc::draw<logistic_model> at(g.model, g.center, g.slope, g.evaluation, probes);
   auto const points = line_points(g.center, 1, g.law());
   auto const chi = exact_susceptibilities(at, points, second_of_two, susc::example_reweighting{});
-  auto const sampled = g.sampled(probes, second_of_two, susc::example_reweighting{}, 7)
-                           .response_matrix(susc::centring::restricted);
+  auto const sampled =
+      g.sampled(probes, second_of_two, susc::example_reweighting{}, 7).response_matrix(susc::centring::restricted);
   for (std::size_t p = 0; p != 2; ++p) {
     CHECK(chi[p] == doctest::Approx(exact[p]).epsilon(1e-11));
     oracle::check("chi of a class probability, logistic regression, probe " + probes[p].name + ", MALA",
@@ -52,13 +52,11 @@ TEST_CASE("example probability: an example that does not exist is refused before
   CHECK_THROWS_WITH_AS((susc::example_probability{{.probe = 2}}.value(at)),
                        "example_probability: probe 2, must be below the 2 probes", susc::error);
   std::size_t steps = 0;
-  susc::sampling_options<> const options{.components = {"slope"},
-                                         .sampler = {.step_size = .001},
-                                         .progress = [&](std::size_t) { ++steps; }};
+  susc::sampling_options<> const options{
+      .components = {"slope"}, .sampler = {.step_size = .001}, .progress = [&](std::size_t) { ++steps; }};
   susc::data_distribution const data{g.evaluation, [&](std::size_t, susc::random::key) { return g.evaluation; }};
-  CHECK_THROWS_WITH_AS(
-      susc::estimate_susceptibilities(g.model, g.center, data, probes, options, susc::sequential{},
-                                      susc::example_probability{{.probe = 1, .example = 2}}),
-      "example_probability: example 2 of probe 'two', must be below its 2 examples", susc::error);
+  CHECK_THROWS_WITH_AS(susc::estimate_susceptibilities(g.model, g.center, data, probes, options, susc::sequential{},
+                                                       susc::example_probability{{.probe = 1, .example = 2}}),
+                       "example_probability: example 2 of probe 'two', must be below its 2 examples", susc::error);
   CHECK(steps == 0);
 }

@@ -88,9 +88,10 @@ TEST_CASE("function reweighting: susceptibilities of a Gaussian, exactly and fro
                                                                   .thinning = 2,
                                                                   .batch_size = 1,
                                                                   .seed = 6};
-  auto const sampled = susc::estimate_susceptibilities(model, g.center, susc::data_distribution{evaluation, full_batch},
-                                                       {}, options, susc::threads{2}, susc::component_loss{}, perturbation)
-                           .response_matrix(susc::centring::restricted);
+  auto const sampled =
+      susc::estimate_susceptibilities(model, g.center, susc::data_distribution{evaluation, full_batch}, {}, options,
+                                      susc::threads{2}, susc::component_loss{}, perturbation)
+          .response_matrix(susc::centring::restricted);
   for (std::size_t j = 0; j != 2; ++j) {
     CHECK(chi[j] == doctest::Approx(exact(g, values[j])).epsilon(1e-12));
     oracle::check("chi of a reweighting by " + perturbation.names()[j] + ", Gaussian, Leimkuhler-Matthews",

@@ -57,11 +57,8 @@ struct logistic {
   susc::susceptibility_result sampled(std::vector<susc::probe<logistic_batch>> const& probes, O const& observable,
                                       P const& perturbation, std::uint64_t seed) const {
     susc::data_distribution const data{evaluation, [this](std::size_t, susc::random::key) { return evaluation; }};
-    susc::sampling_options<susc::mala> const options{.components = {"slope"},
-                                                     .posterior = posterior,
-                                                     .sampler = {.step_size = .3},
-                                                     .draws = 25'000,
-                                                     .seed = seed};
+    susc::sampling_options<susc::mala> const options{
+        .components = {"slope"}, .posterior = posterior, .sampler = {.step_size = .3}, .draws = 25'000, .seed = seed};
     return susc::estimate_susceptibilities(model, center, data, probes, options, susc::threads{2}, observable,
                                            perturbation);
   }

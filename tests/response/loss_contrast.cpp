@@ -48,8 +48,8 @@ TEST_CASE("loss contrast: the weighted sum of a probe's losses, and its suscepti
 }
 
 TEST_CASE("loss contrast: susceptibilities to label noise and to missing inputs [oracle]") {
-  // One input. Label noise: with the other label the loss is larger by the margin of the right one. A missing input: the
-  // margin of x = 0, which does not depend on the slope, so ΔL is minus the loss itself times the probability.
+  // One input. Label noise: with the other label the loss is larger by the margin of the right one. A missing input:
+  // the margin of x = 0, which does not depend on the slope, so ΔL is minus the loss itself times the probability.
   logistic const g;
   logistic_batch const clean{{1.2, -.4, 2}, {1, 0, 0}};
   double const rate = .3, probability = .2;
@@ -64,8 +64,7 @@ TEST_CASE("loss contrast: susceptibilities to label noise and to missing inputs 
   susc::draw<logistic_model> at(g.model, g.center, g.slope, g.evaluation, two);
   auto const points = line_points(g.center, 1, g.law());
   auto const chi = exact_susceptibilities(at, points, moving_weight{}, perturbation);
-  auto const sampled =
-      g.sampled(two, moving_weight{}, perturbation, 3).response_matrix(susc::centring::restricted);
+  auto const sampled = g.sampled(two, moving_weight{}, perturbation, 3).response_matrix(susc::centring::restricted);
   for (std::size_t j = 0; j != 2; ++j) {
     CHECK(chi[j] == doctest::Approx(exact[j]).epsilon(1e-10));
     oracle::check("chi of " + two[j].name + ", logistic regression, MALA", sampled.value(j, 0), sampled.error(j, 0),

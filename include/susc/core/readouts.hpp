@@ -16,8 +16,8 @@ concept has_logits = requires(M const& m, std::span<typename M::scalar const> w,
   m.logits(w, batch, example, logits);
 };
 template <class M>
-concept has_input_gradient = requires(M const& m, std::span<typename M::scalar const> w,
-                                      typename M::batch const& batch, std::span<typename M::scalar> gradient) {
+concept has_input_gradient = requires(M const& m, std::span<typename M::scalar const> w, typename M::batch const& batch,
+                                      std::span<typename M::scalar> gradient) {
   { m.input_count(batch) } -> std::same_as<std::size_t>;
   { m.input_gradient(w, batch, gradient) } -> std::same_as<typename M::scalar>;
 };

@@ -23,8 +23,8 @@ concept has_inputs_and_labels = std::default_initializable<B> && requires(B b) {
 
 /// inputs (count, width) row-major and labels (count,), as `mlp<T>::batch` has them.
 template <class B>
-concept ClassificationBatch = detail::has_inputs_and_labels<B> ||
-    detail::because<"a ClassificationBatch needs vectors `inputs`, of floating point, and `labels`, of unsigned integers">;
+concept ClassificationBatch = detail::has_inputs_and_labels<B> || detail::because<
+    "a ClassificationBatch needs vectors `inputs`, of floating point, and `labels`, of unsigned integers">;
 
 /// A list of examples, and how two distributions over them differ: `weights` (count,) are those of the changed less
 /// those of the given distribution, and sum to 0. For response/loss_contrast.hpp.

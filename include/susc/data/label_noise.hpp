@@ -9,7 +9,8 @@ namespace susc {
 
 /// Symmetric label noise: with probability `rate` an example has another label than its own, each of the others alike.
 /// Every example is listed with every label, count * classes examples, so that with its weights
-///   ΔL = mean_i [ Σ_y' π(y'|y_i) l(x_i, y') - l(x_i, y_i) ],    π(y'|y) = 1 - rate if y' = y, else rate / (classes - 1)
+///   ΔL = mean_i [ Σ_y' π(y'|y_i) l(x_i, y') - l(x_i, y_i) ],    π(y'|y) = 1 - rate if y' = y, else rate / (classes -
+///   1)
 /// is exact. ΔL is proportional to the rate: χ at one rate tells that at any.
 /// Throws susc::error on a rate outside of [0, 1], fewer than two classes, or a label that is none of them.
 template <ClassificationBatch B>

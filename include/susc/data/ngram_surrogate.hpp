@@ -29,8 +29,8 @@ class ngram_surrogate {
     require(corpus_.tokens.size() == corpus_.sequences * corpus_.length, "ngram_surrogate: ", corpus_.tokens.size(),
             " tokens, must be ", corpus_.sequences, " x ", corpus_.length);
     for (std::size_t p = 0; p != corpus_.tokens.size(); ++p) {
-      require(corpus_.tokens[p] >= 0, "ngram_surrogate: token ", corpus_.tokens[p], " at sequence ",
-              p / corpus_.length, ", position ", p % corpus_.length, ", must not be negative");
+      require(corpus_.tokens[p] >= 0, "ngram_surrogate: token ", corpus_.tokens[p], " at sequence ", p / corpus_.length,
+              ", position ", p % corpus_.length, ", must not be negative");
       if (p % corpus_.length != 0) sorted_.push_back(p);
     }
     // By the token before, then that before it, ...: every context of up to n - 1 tokens is one range.
@@ -71,8 +71,8 @@ class ngram_surrogate {
       token const wanted = context[context.size() - back];
       auto const low = std::lower_bound(range.begin(), range.end(), wanted,
                                         [&](std::size_t p, token id) { return before(p, back) < id; });
-      auto const high = std::upper_bound(low, range.end(), wanted,
-                                         [&](token id, std::size_t p) { return id < before(p, back); });
+      auto const high =
+          std::upper_bound(low, range.end(), wanted, [&](token id, std::size_t p) { return id < before(p, back); });
       if (low == high) break;
       range = {low, high};
     }

@@ -19,7 +19,8 @@
 
 namespace susc {
 
-/// Satisfies Model, HasComponents, HasLogits and HasInputGradient. With widths {n_0, ..., n_L}, n_0 inputs and n_L classes,
+/// Satisfies Model, HasComponents, HasLogits and HasInputGradient. With widths {n_0, ..., n_L}, n_0 inputs and n_L
+/// classes,
 ///   h_l = tanh(h_{l-1} W_l + b_l) for l < L,    logits = h_{L-1} W_L + b_L,    loss = -log softmax(logits)[label],
 ///   nats
 /// and w is W_1 (n_0, n_1) row-major, b_1 (n_1,), W_2 (n_1, n_2), b_2 (n_2,), ...; W_l and b_l are component

@@ -26,9 +26,9 @@ struct fixed_config {
   constexpr operator transformer_config() const { return Config; }
 };
 
-/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations, CountsBytes, HasLogits and
-/// HasInputGradient. An example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and
-/// has length - 1 losses. Throws susc::error on a token id outside the vocabulary and on sequences longer than
+/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations, CountsBytes, HasLogits
+/// and HasInputGradient. An example is a token in its context; a sequence of `length` tokens feeds its first length - 1
+/// and has length - 1 losses. Throws susc::error on a token id outside the vocabulary and on sequences longer than
 /// context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {

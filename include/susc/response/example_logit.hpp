@@ -20,7 +20,8 @@ struct example_logit {
 
   template <Model M>
   double value(draw<M> const& at) const {
-    static_assert(HasLogits<M>, "example_logit needs a model that tells its logits: see HasLogits in core/readouts.hpp");
+    static_assert(HasLogits<M>,
+                  "example_logit needs a model that tells its logits: see HasLogits in core/readouts.hpp");
     of.index(at, "example_logit");
     std::size_t const classes = at.model().class_count();
     require(label < classes, "example_logit: class ", label, ", must be below the model's ", classes);
