@@ -105,11 +105,14 @@ struct two_weights {
 };
 }  // namespace
 
+namespace {
+struct raised_loss {
+  double constant;
+  double value(auto const& at) const { return at.evaluation_loss() + constant; }
+};
+}  // namespace
+
 TEST_CASE("a constant in the observable changes no susceptibility and no mean, in either centring") {
-  struct raised_loss {
-    double constant;
-    double value(auto const& at) const { return at.evaluation_loss() + constant; }
-  };
   gaussian const g;
   auto const model = g.model();
   susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
