@@ -94,6 +94,50 @@ TEST_CASE("mlp: the gradient is that of the mean loss") {
   }
 }
 
+TEST_CASE("mlp: the gradient by the inputs is that of the mean loss") {
+  for (auto const& widths : shapes) {
+    for (auto const& [count, activation] : {std::pair{1, susc::mlp_activation::tanh},
+                                            {150, susc::mlp_activation::tanh},
+                                            {7, susc::mlp_activation::gelu},
+                                            {1, susc::mlp_activation::relu}}) {
+      model_type const model(widths, activation);
+      CAPTURE(widths.size());
+      CAPTURE(count);
+      auto b =
+          random_batch(static_cast<std::size_t>(count), widths.front(), widths.back(), static_cast<std::size_t>(count));
+      std::vector<double> const w = random_weights(model, 3);
+      REQUIRE(model.input_count(b) == b.inputs.size());
+      std::vector<double> gradient(b.inputs.size(), 1e300);
+      CHECK(model.input_gradient(w, b, gradient) == doctest::Approx(mean_loss(model, w, b)).epsilon(1e-13));
+      double largest = 0;
+      for (double const g : gradient) largest = std::max(largest, std::abs(g));
+      CHECK(largest > 1e-4);
+      for (std::size_t i = 0; i != b.inputs.size(); ++i) {
+        CAPTURE(i);
+        double const h = 1e-4, kept = b.inputs[i];
+        auto const at = [&](double shift) {
+          b.inputs[i] = kept + shift;
+          return mean_loss(model, w, b);
+        };
+        double const slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
+        b.inputs[i] = kept;
+        CHECK(std::abs(gradient[i] - slope) < 1e-7 * largest);
+      }
+    }
+  }
+}
+
+TEST_CASE("mlp: logits by hand") {
+  model_type const model({2, 1, 2});
+  std::vector<double> const w{.5, -1, .25, 2, -3, .1, -.2};
+  std::vector<double> logits(2, 1e300);
+  CHECK(model.class_count() == 2);
+  model.logits(w, {{9, 9, -1, .5}, {0, 1}}, 1, logits);
+  double const h = std::tanh(-.5 - .5 + .25);
+  CHECK(logits[0] == doctest::Approx(2 * h + .1).epsilon(1e-14));
+  CHECK(logits[1] == doctest::Approx(-3 * h - .2).epsilon(1e-14));
+}
+
 TEST_CASE("mlp: the layers tile the weights") {
   for (auto const& widths : shapes) {
     auto const components = model_type(widths).components();
@@ -139,6 +183,10 @@ TEST_CASE("mlp: what is refused") {
                        "mlp: a batch of 2 labels and 3 input values, must have 2 x 2 = 4", susc::error);
   CHECK_THROWS_WITH_AS(model.loss_and_gradient(w, {}, gradient),
                        "mlp: a gradient over 0 examples, must have at least 1", susc::error);
+  CHECK_THROWS_WITH_AS(model.input_gradient(w, {}, gradient), "mlp: a gradient over 0 examples, must have at least 1",
+                       susc::error);
+  CHECK_THROWS_WITH_AS(model.logits(w, {{1, 2}, {0}}, 1, losses), "mlp: logits of example 1 of a batch of 1",
+                       susc::error);
   CHECK_THROWS_WITH_AS(model.losses(losses, {{1, 2}, {0}}, losses), "mlp: 2 weights, must have 9", susc::error);
 }
 

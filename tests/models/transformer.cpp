@@ -205,6 +205,67 @@ TEST_CASE("transformer: compile-time and run-time configurations are the same mo
   CHECK(largest_difference(a, mean) < 1e-14);
 }
 
+TEST_CASE("transformer: logits of every token tell its loss") {
+  for (auto const& kind : configurations()) {
+    CAPTURE(kind.name);
+    susc::basic_transformer<double> const model(kind.config);
+    auto const w = random_weights(model.parameter_count(), 21);
+    auto const batch = random_tokens(kind.config.vocabulary, 2, kind.config.context + 1, 22);
+    std::vector<double> losses(batch.example_count()), logits(model.class_count());
+    model.losses(w, batch, losses);
+    for (std::size_t i = 0; i != losses.size(); ++i) {
+      std::fill(logits.begin(), logits.end(), 1e300);
+      model.logits(w, batch, i, logits);
+      double sum = 0;
+      for (double const z : logits) sum += std::exp(z);
+      std::size_t const positions = batch.length - 1;
+      auto const target = static_cast<std::size_t>(batch.sequence(i / positions)[i % positions + 1]);
+      CHECK(std::abs(std::log(sum) - logits[target] - losses[i]) < 1e-12);
+    }
+    CHECK_THROWS_WITH_AS(model.logits(w, batch, losses.size(), logits),
+                         doctest::Contains("transformer: logits of example"), susc::error);
+  }
+}
+
+TEST_CASE(
+    "transformer: the gradient by the embedded tokens agrees with central differences, and sums to the positions'") {
+  for (auto const& kind : configurations()) {
+    CAPTURE(kind.name);
+    transformer_config const& config = kind.config;
+    susc::basic_transformer<double> const model(config);
+    auto w = random_weights(model.parameter_count(), 23);
+    auto const batch = random_tokens(config.vocabulary, 9, config.context + 1, 24);  // context 70: two chunks
+    std::size_t const width = config.width, positions = config.context;
+    REQUIRE(model.input_count(batch) == 9 * positions * width);
+    std::vector<double> gradient(model.input_count(batch), 1e300), of_weights(w.size());
+    double const loss = model.input_gradient(w, batch, gradient);
+    CHECK(loss == doctest::Approx(model.loss_and_gradient(w, batch, of_weights)).epsilon(1e-13));
+    std::size_t const begin = model.layout().positions().begin;
+    for (std::size_t i = 0; i != positions * width; ++i) {
+      double sum = 0;
+      for (std::size_t s = 0; s != 9; ++s) sum += gradient[s * positions * width + i];
+      CHECK(std::abs(sum - of_weights[begin + i]) < 1e-13);
+    }
+    // A sequence alone: its positions are its embedded tokens. Its share of the batch's mean is a ninth.
+    auto const row = batch.sequence(8);
+    susc::token_batch const alone{{row.begin(), row.end()}, 1, batch.length};
+    double scale = 0, error = 0;
+    for (std::size_t i = 0; i < positions * width; i += 1 + positions * width / 60) {
+      double const h = config.activation == activation_function::relu ? 1e-5 : 1e-3, kept = w[begin + i];  // kinks
+      auto const at = [&](double shift) {
+        w[begin + i] = kept + shift;
+        return mean_loss(model, w, alone) / 9;
+      };
+      double const slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
+      w[begin + i] = kept;
+      scale = std::max(scale, std::abs(gradient[8 * positions * width + i]));
+      error = std::max(error, std::abs(gradient[8 * positions * width + i] - slope));
+    }
+    CHECK(scale > 1e-6);
+    CHECK(error < 1e-7 * scale);
+  }
+}
+
 TEST_CASE("transformer: attention patterns are causal probabilities") {
   transformer_config const config{.vocabulary = 11, .context = 40, .width = 8, .layers = 2, .heads = 2};
   susc::basic_transformer<double> const model(config);

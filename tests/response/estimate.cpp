@@ -105,6 +105,32 @@ struct two_weights {
 };
 }  // namespace
 
+namespace {
+struct raised_loss {
+  double constant;
+  double value(auto const& at) const { return at.evaluation_loss() + constant; }
+};
+}  // namespace
+
+TEST_CASE("a constant in the observable changes no susceptibility and no mean, in either centring") {
+  gaussian const g;
+  auto const model = g.model();
+  susc::data_distribution const data{std::vector<std::size_t>{0}, full_batch};
+  std::vector<susc::probe<std::vector<std::size_t>>> const probes{{"first", {1}}, {"second", {2}}};
+  susc::sampling_options<> const options{
+      .components = {"part"}, .posterior = {.n_beta = 3, .localization = 1}, .sampler = {.step_size = .1}, .draws = 50};
+  auto const estimate = [&](auto const& observable) {
+    return susc::estimate_susceptibilities(model, g.center, data, probes, options, susc::sequential{}, observable);
+  };
+  auto const plain = estimate(susc::component_loss{}), raised = estimate(raised_loss{1000});
+  CHECK(raised.diagnostics()[0].observable.value ==
+        doctest::Approx(plain.diagnostics()[0].observable.value).epsilon(1e-10));
+  for (auto const how : {susc::centring::full, susc::centring::restricted})
+    for (int p = 0; p != 2; ++p)
+      CHECK(raised.response_matrix(how).value(p, 0) ==
+            doctest::Approx(plain.response_matrix(how).value(p, 0)).epsilon(1e-9));
+}
+
 TEST_CASE("user-defined observable and perturbation go through the same path") {
   gaussian g;
   g.center = {0, 0, 0, 0};

@@ -43,6 +43,7 @@ struct small_run {
   std::vector<double> const w = network.initial_weights({1});
   model::batch const evaluation = points(6, 2);
   std::vector<susc::probe<model::batch>> probes{{"first", points(4, 3)}, {"second", points(2, 4)}};
+  susc::influence::settings units{};
   susc::sampling_options<S> options{.components = {"layer1", "layer2"},
                                     .posterior = {.n_beta = 10, .localization = 20},
                                     .sampler = {.step_size = .01},
@@ -57,7 +58,7 @@ struct small_run {
   auto operator()() const {
     auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
     everything const visitor{susc::susceptibility_moments<>{}, susc::loss_trace{}, susc::posterior_predictive{},
-                             susc::influence{}, susc::mala_acceptance{.every = 2}};
+                             susc::influence(units), susc::mala_acceptance{.every = 2}};
     return susc::run_chains(network, w, susc::data_distribution{evaluation, minibatch}, probes,
                             susc::plan_sampling(network, options).components, options, visitor, workers);
   }
@@ -224,6 +225,7 @@ TEST_CASE("checkpoint: a run of other settings, weights or data is refused with 
   refused([](auto& o) { o.options.sampler.noise = .5; }, {"noise is 1 there, 0.5 here"});
   refused([](auto& o) { o.options.posterior.n_beta = 11; }, {"n_beta is 10 there, 11 here"});
   refused([](auto& o) { o.options.posterior.localization = 11; }, {"localization is 20 there, 11 here"});
+  refused([](auto& o) { o.units.rows = {0, 2}; }, {"visitor at w*"});
   refused([](auto& o) { o.options.draws = 5; }, {"6 draws, 5 are wanted"});
   refused([](auto& o) { o.options.draws = 7; }, {"of 6 draws, 7 are wanted: resume with 6"});
   refused([](auto& o) { o.probes[1].batch = points(2, 9); }, {"losses of probe 'second'"});

@@ -71,6 +71,22 @@ TEST_CASE("draw: losses are computed once a draw, however many ask, and only if 
   }
 }
 
+TEST_CASE("draw: the losses of every evaluation example, computed once with their mean; the probes as given") {
+  int evaluations = 0;
+  counting_model const model{&evaluations};
+  susc::draw<counting_model> at(model, center, first, evaluation, probes);
+  auto const listed = [&] { return std::vector<double>(at.evaluation_losses().begin(), at.evaluation_losses().end()); };
+  CHECK(listed() == std::vector<double>{11, 12, 16});
+  CHECK(evaluations == 1);
+  at.move_to(moved);
+  CHECK(listed() == std::vector<double>{13, 16, 28});
+  CHECK(at.evaluation_loss() == 19);
+  CHECK(evaluations == 2);
+  REQUIRE(at.probes().size() == 2);
+  CHECK(at.probes()[1].name == "b");
+  CHECK(at.probes()[1].batch == probes[1].batch);
+}
+
 TEST_CASE("draw: moving forgets every loss of the weights before") {
   int evaluations = 0;
   counting_model const model{&evaluations};

@@ -5,6 +5,7 @@
 ///   HasComponents     components(): names for subsets of the weights ("l0h3"); else only "full"
 ///   RestrictedModel   loss_and_gradient(w, batch, component, gradient): computes the component's gradient alone
 ///   FreezableModel    freeze(w, component, batch): what does not depend on the component, computed once
+///   HasLogits, HasInputGradient: core/readouts.hpp, for the observables that need them
 ///   CountsOperations  operations(pass, component, batch), CountsBytes: so that a run's cost is known before it
 /// A member with the name of an optional part must be that part: else what runs the model does not compile.
 /// docs/models.md climbs them one by one; core/check_model.hpp checks a model at run time.

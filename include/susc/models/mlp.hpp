@@ -23,7 +23,8 @@ namespace susc {
 /// What a layer of `mlp` does to its inputs; gelu is the exact one (erf).
 enum class mlp_activation { tanh, relu, gelu };
 
-/// Satisfies Model and HasComponents. With widths {n_0, ..., n_L}, n_0 inputs and n_L classes,
+/// Satisfies Model, HasComponents, HasLogits and HasInputGradient. With widths {n_0, ..., n_L}, n_0 inputs and n_L
+/// classes,
 ///   h_l = f(h_{l-1} W_l + b_l) for l < L,    logits = h_{L-1} W_L + b_L,    loss = -log softmax(logits)[label],
 ///   nats
 /// and w is W_1 (n_0, n_1) row-major, b_1 (n_1,), W_2 (n_1, n_2), b_2 (n_2,), ...; W_l and b_l are component
@@ -89,6 +90,43 @@ class mlp {
       kernels::multiply_transposed<T>({input.data(), count, widths_[l]}, output, matrix_of(l, w));
       d = std::move(input);
     }
+    return std::accumulate(losses.begin(), losses.end(), T(0)) / static_cast<T>(count);
+  }
+
+  std::size_t class_count() const { return widths_.back(); }
+  /// logits (class_count(),) of one example of the batch. Throws susc::error if the batch has no such example.
+  void logits(std::span<T const> w, batch const& b, std::size_t example, std::span<T> logits) const {
+    check(w, b);
+    require(example < b.labels.size(), "mlp: logits of example ", example, " of a batch of ", b.labels.size());
+    auto const first = b.inputs.begin() + static_cast<std::ptrdiff_t>(example * widths_[0]);
+    batch const one{{first, first + static_cast<std::ptrdiff_t>(widths_[0])}, {b.labels[example]}};
+    activations const h = forward(w, one);
+    std::size_t const last = layers() - 1, classes = widths_.back();
+    std::copy_n(bias_of(last, w), classes, logits.begin());
+    kernels::multiply<T>({logits.data(), 1, classes}, entering(last, one, h), matrix_of(last, w), kernels::output::add);
+  }
+
+  /// Inputs of all examples, count * n_0.
+  std::size_t input_count(batch const& b) const { return b.inputs.size(); }
+  /// gradient (count, n_0): of the mean loss by the inputs. Returns the mean loss. Throws as loss_and_gradient.
+  T input_gradient(std::span<T const> w, batch const& b, std::span<T> gradient) const {
+    require(!b.labels.empty(), "mlp: a gradient over 0 examples, must have at least 1");
+    activations inputs;
+    activations const h = forward(w, b, activation_ == mlp_activation::gelu ? &inputs : nullptr);
+    std::size_t const count = b.labels.size(), last = layers() - 1;
+    std::vector<T> losses(count), d(count * widths_[last]);
+    kernels::cross_entropy_scratch<T> scratch;
+    kernels::cross_entropy_gradient<T>(losses.data(), d.data(), nullptr, nullptr, 1 / static_cast<T>(count),
+                                       entering(last, b, h), matrix_of(last, w), bias_of(last, w), targets(b).data(),
+                                       scratch);
+    for (std::size_t l = last; l-- != 0;) {
+      multiply_by_slope(d, h, inputs, l);
+      std::vector<T> input(count * widths_[l]);
+      kernels::multiply_transposed<T>({input.data(), count, widths_[l]}, {d.data(), count, widths_[l + 1]},
+                                      matrix_of(l, w));
+      d = std::move(input);
+    }
+    std::copy(d.begin(), d.end(), gradient.begin());
     return std::accumulate(losses.begin(), losses.end(), T(0)) / static_cast<T>(count);
   }
 

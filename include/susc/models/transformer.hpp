@@ -26,10 +26,10 @@ struct fixed_config {
   constexpr operator transformer_config() const { return Config; }
 };
 
-/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations and CountsBytes. An
-/// example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and has length - 1
-/// losses. Throws susc::error on weights of another number, on a token id outside the vocabulary, and on sequences
-/// longer than context + 1.
+/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations, CountsBytes, HasLogits
+/// and HasInputGradient. An example is a token in its context; a sequence of `length` tokens feeds its first length - 1
+/// and has length - 1 losses. Throws susc::error on weights of another number, on a token id outside the vocabulary, and
+/// on sequences longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -184,6 +184,47 @@ class basic_transformer {
   }
   std::size_t workspace_bytes(token_batch const& b) const {
     return transformer_workspace_bytes<T>(layout(), sequences_of_chunk(b) * (b.length - 1), b.length - 1);
+  }
+
+  std::size_t class_count() const { return config().vocabulary; }
+  /// logits (vocabulary,) of the token that example `example` is about, by a forward pass over what precedes it. Throws
+  /// susc::error if the batch has no such example.
+  void logits(weights w, token_batch const& b, std::size_t example, std::span<T> logits) const {
+    require(example < b.example_count(), "transformer: logits of example ", example, " of a batch of ",
+            b.example_count());
+    std::size_t const position = example % (b.length - 1), width = config().width;
+    auto const seen = b.sequence(example / (b.length - 1)).first(position + 2);  // later tokens do not matter
+    token_batch const one{{seen.begin(), seen.end()}, 1, seen.size()};
+    for_each_chunk(w, one, false, everywhere, [&](transformer_pass<T>& pass, std::size_t first) {
+      from_tokens(one)(pass, first);
+      pass.normalise_final();
+      pass.multiply({logits.data(), 1, config().vocabulary},
+                    {pass.space.final_normal.data() + position * width, 1, width}, pass.unembedding());
+      if (T const* const bias = pass.bias_after(layout().unembedding_bias().begin))
+        for (std::size_t v = 0; v != config().vocabulary; ++v) logits[v] += bias[v];
+    });
+  }
+
+  /// Coordinates of the residual stream that enters the first layer, examples * width.
+  std::size_t input_count(token_batch const& b) const { return b.example_count() * config().width; }
+  /// gradient (sequences, length - 1, width): of the mean loss by the embedded tokens, positions added, that enter the
+  /// first layer. Returns the mean loss.
+  T input_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
+    // The positions' gradient needs that of the whole stream, and of no other weights.
+    transformer_plan const plan(layout(), component("positions", {layout().positions()}));
+    T const weight = 1 / static_cast<T>(b.example_count());
+    double sum = 0;
+    gradients_.borrow([&](aligned_vector<T>& whole) {
+      whole.resize(parameter_count());
+      for_each_chunk(w, b, true, everywhere, [&](transformer_pass<T>& pass, std::size_t first) {
+        from_tokens(b)(pass, first);
+        pass.backward(plan, weight, whole, pass.space.losses.data());
+        std::copy_n(pass.space.d_stream.data(), pass.n() * config().width,
+                    gradient.data() + first * pass.positions * config().width);
+        for (std::size_t t = 0; t != pass.n(); ++t) sum += static_cast<double>(pass.space.losses[t]);
+      });
+    });
+    return static_cast<T>(sum / static_cast<double>(b.example_count()));
   }
 
   /// Calls f(layer, head, sequence, pattern) with each head's attention probabilities, pattern (positions, positions)

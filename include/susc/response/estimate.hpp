@@ -18,7 +18,8 @@
 
 namespace susc {
 
-/// The visitor behind `estimate_susceptibilities`: moments of an observable with every loss shift, and traces.
+/// The visitor behind `estimate_susceptibilities`: moments of an observable with every loss shift, and traces. Both are
+/// evaluated at w* before the first step, so that what they refuse is refused then, and taken relative to that.
 template <class O = component_loss, class P = example_reweighting>
 struct susceptibility_moments {
   O observable = {};
@@ -34,8 +35,10 @@ struct susceptibility_moments {
     groups = groups_of<M>(perturbation, center);
     baseline.resize(perturbation.count(center));
     shifts.resize(baseline.size());
-    // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
+    // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32. The full
+    // centring does depend on a constant in φ: it is taken relative to w*, as the component's loss is.
     perturbation.loss_shifts(center, std::span(baseline));
+    observable_at_center = static_cast<double>(observable.value(center));
     batches.assign(schedule.batches, moments(baseline.size()));
     for (auto* traces : {&observable_traces, &loss_traces}) {
       traces->resize(1);
@@ -44,7 +47,7 @@ struct susceptibility_moments {
   }
   template <Model M>
   void add(draw<M> const& at) {
-    double const value = observable.value(at);
+    double const value = observable.value(at) - observable_at_center;
     perturbation.loss_shifts(at, std::span(shifts));
     for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] -= baseline[j];
     batches[schedule.batch_of(observable_traces[0].size())].add(value, shifts);
@@ -57,8 +60,8 @@ struct susceptibility_moments {
     batches.resize(schedule.batches, moments(baseline.size()));
   }
   static void members(auto& self, auto&& each) {
-    each(self.groups, self.batches, self.observable_traces, self.loss_traces, self.schedule, self.baseline,
-         self.shifts);
+    each(self.groups, self.batches, self.observable_traces, self.loss_traces, self.schedule, self.baseline, self.shifts,
+         self.observable_at_center);
   }
   void merge(susceptibility_moments const& other) {
     batches.insert(batches.end(), other.batches.begin(), other.batches.end());
@@ -77,6 +80,7 @@ struct susceptibility_moments {
 
   batch_schedule schedule = {};                    ///< of the chain
   std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
+  double observable_at_center = 0;
 };
 
 /// One component's chains as a response, which takes over what they have seen.

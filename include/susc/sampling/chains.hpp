@@ -239,7 +239,7 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   std::optional<run_directory> directory;
   if (!options.run_directory.empty()) {
     if constexpr (detail::can_be_kept<V, S, typename M::scalar>) {
-      directory.emplace(options.run_directory, detail::run_settings<V>(model, center, data, probes, options));
+      directory.emplace(options.run_directory, detail::run_settings(model, center, data, probes, options, visitor));
       tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, options.progress);
     } else {
       fail("run_directory is '", options.run_directory.string(),

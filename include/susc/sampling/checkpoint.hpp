@@ -47,10 +47,12 @@ std::vector<run_setting> settings_of(posterior_settings const& p, S const& sampl
   return all;
 }
 
-/// What all chains of a run share: model, weights and data by their losses at the center, and how long the chains are.
-template <class V, Model M, class Data, class Options>
+/// What all chains of a run share: model, weights, data and visitor by what they are at the center, and how long the
+/// chains are.
+template <Model M, class Data, class Options, class V>
 std::vector<run_setting> run_settings(M const& model, std::span<typename M::scalar const> center, Data const& data,
-                                      std::span<probe<typename M::batch> const> probes, Options const& options) {
+                                      std::span<probe<typename M::batch> const> probes, Options const& options,
+                                      V visitor) {
   using T = typename M::scalar;
 #ifdef SUSC_VERSION_MAJOR
   std::string const library(version);
@@ -62,6 +64,11 @@ std::vector<run_setting> run_settings(M const& model, std::span<typename M::scal
     model.losses(center, batch, std::span<T>(losses));
     return fingerprint(std::span<T const>(losses));
   };
+  component const everything = full_component(center.size());
+  draw<M> const at(model, center, everything, data.evaluation, probes);
+  visitor.start(at, draw_counts{1, 1, 0});
+  archive_writer started;
+  started(visitor);
   auto const minibatch = [&] {
     random::key const key = random::fold_in({options.seed}, "checkpoint");
     if constexpr (RefillsMinibatches<decltype(data.minibatch), typename M::batch>) {
@@ -75,16 +82,21 @@ std::vector<run_setting> run_settings(M const& model, std::span<typename M::scal
   std::vector<run_setting> all{{"susc", library},
                                {"model", typeid(M).name()},
                                {"weights", fingerprint(center)},
-                               {"losses of the evaluation set at w*", seen(data.evaluation)},
+                               {"losses of the evaluation set at w*", fingerprint(at.evaluation_losses())},
                                {"losses of a minibatch at w*", minibatch()},
                                {"visitor", typeid(V).name()},
+                               {"visitor at w*", fingerprint(std::span<char const>(started.bytes()))},
                                {"seed", exact_text(options.seed)},
                                {"burn_in", exact_text(options.burn_in)},
                                {"thinning", exact_text(options.thinning)},
                                {"batch_size", exact_text(options.batch_size)},
                                {"gradient_accumulation", exact_text(options.gradient_accumulation)},
                                {"common_minibatches", exact_text(options.common_minibatches)}};
-  for (auto const& p : probes) all.push_back({"losses of probe '" + p.name + "' at w*", seen(p.batch)});
+  for (std::size_t p = 0; p != probes.size(); ++p) {
+    index_range const range = at.probe_ranges()[p];
+    all.push_back({"losses of probe '" + probes[p].name + "' at w*",
+                   fingerprint(at.probe_losses().subspan(range.begin, range.size()))});
+  }
   return all;
 }
 

@@ -73,6 +73,7 @@ class draw {
       : model_(&model),
         component_(&c),
         batch_(&evaluation),
+        given_(probes),
         center_(center),
         w_(center),
         evaluation_(model, center, c, evaluation) {
@@ -99,6 +100,7 @@ class draw {
   /// Whose weights move: the others are those of the center.
   component const& moving() const { return *component_; }
   typename M::batch const& evaluation_batch() const { return *batch_; }
+  std::span<probe<typename M::batch> const> probes() const { return given_; }
 
   /// L(w), the mean loss on the evaluation set, in nats.
   double evaluation_loss() const {
@@ -108,6 +110,11 @@ class draw {
       have_evaluation_ = true;
     }
     return evaluation_mean_;
+  }
+  /// Losses of every example of the evaluation set, in nats.
+  std::span<scalar const> evaluation_losses() const {
+    evaluation_loss();
+    return evaluation_losses_;
   }
   /// L(w*).
   double center_loss() const { return center_loss_; }
@@ -129,6 +136,7 @@ class draw {
   M const* model_;
   component const* component_;
   typename M::batch const* batch_;
+  std::span<probe<typename M::batch> const> given_;
   std::span<scalar const> center_, w_;
   detail::fixed_batch<M> evaluation_;
   std::vector<detail::fixed_batch<M>> probes_;

@@ -68,7 +68,11 @@ struct mala_acceptance {
 
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t /*draws*/) {}
-  static void members(auto& self, auto&& each) { each(self.traces, self.seen, self.key.bits); }
+  static void members(auto& self, auto&& each) {
+    auto& p = self.posterior;
+    each(p.n_beta, p.localization, p.weight_decay, p.bounding_box, self.step_size, self.every, self.seed);
+    each(self.traces, self.seen, self.key.bits);
+  }
   void merge(mala_acceptance const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }
 };
 
