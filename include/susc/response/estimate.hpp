@@ -20,12 +20,13 @@ namespace susc {
 /// The visitor behind `estimate_susceptibilities`: moments of an observable with every loss shift, and traces.
 template <class O = component_loss, class P = example_reweighting>
 struct susceptibility_moments {
-  O observable = {};
-  P perturbation = {};
+  O observable = {};                                                          ///< φ
+  P perturbation = {};                                                        ///< ΔL
   std::vector<index_range> groups = {};                                       ///< rows of the response matrix
   std::vector<moments> batches = {};                                          ///< of consecutive draws, chain by chain
   std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};  ///< (chains) x (draws)
 
+  /// Begins at w*, whose ΔL is subtracted from all later ones.
   template <Model M>
   void start(draw<M> const& center, draw_counts counts) {
     static_assert(Observable<O, M> && Perturbation<P, M>);
@@ -41,6 +42,7 @@ struct susceptibility_moments {
       traces->front().reserve(counts.draws);
     }
   }
+  /// Takes in φ and all ΔL of one draw.
   template <Model M>
   void add(draw<M> const& at) {
     double const value = observable.value(at);
@@ -50,6 +52,7 @@ struct susceptibility_moments {
     observable_traces[0].push_back(value);
     loss_traces[0].push_back(at.evaluation_loss() - at.center_loss());
   }
+  /// Appends the other chain's batches and traces.
   void merge(susceptibility_moments const& other) {
     batches.insert(batches.end(), other.batches.begin(), other.batches.end());
     observable_traces.insert(observable_traces.end(), other.observable_traces.begin(), other.observable_traces.end());

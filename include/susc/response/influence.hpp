@@ -24,6 +24,7 @@ namespace susc {
 /// being counted through all probes. The losses of at most 64 draws are held at a time.
 class influence {
  public:
+  /// Which losses, and how much memory.
   struct settings {
     /// Examples whose mean loss is one row or column: 1 for tokens, the tokens of a sequence for sequences.
     std::size_t examples_per_unit = 1;
@@ -31,8 +32,9 @@ class influence {
     double memory_limit = 4e9;            ///< bytes for all chains of a component
   };
 
+  /// Checked at the start of a run.
   explicit influence(settings s) : settings_(s) {}
-  influence() = default;
+  influence() = default;  ///< All examples of all probes.
 
   /// Throws susc::error if probes do not consist of whole units, a range is beyond them, or more memory would be
   /// needed than allowed: rows may then be taken in turn, with the bits of all at once, as the chains are the same in
@@ -70,6 +72,7 @@ class influence {
     held_ = 0;
   }
 
+  /// Takes in the losses of one draw.
   template <Model M>
   void add(draw<M> const& at) {
     auto const losses = at.probe_losses();
@@ -100,6 +103,7 @@ class influence {
     return sizeof(double) * sum;
   }
 
+  /// Appends the other chain's batches.
   void merge(influence const& other) { batches_.insert(batches_.end(), other.batches_.begin(), other.batches_.end()); }
 
   /// Cov[l_i, l_j], nats squared, (rows, columns), divisor n - 1.

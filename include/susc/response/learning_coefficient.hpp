@@ -23,15 +23,18 @@ inline double wbic_n_beta(double examples) {
 struct loss_trace {
   std::vector<std::vector<double>> traces = {};  ///< (chains) x (draws)
 
+  /// Begins one chain's trace.
   template <Model M>
   void start(draw<M> const&, draw_counts counts) {
     traces.assign(1, {});
     traces[0].reserve(counts.draws);
   }
+  /// One more draw.
   template <Model M>
   void add(draw<M> const& at) {
     traces[0].push_back(at.evaluation_loss() - at.center_loss());
   }
+  /// Appends the other chains' traces.
   void merge(loss_trace const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }
 };
 

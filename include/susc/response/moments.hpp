@@ -11,16 +11,20 @@
 
 namespace susc {
 
+/// Of φ and Δ_j over some draws.
 struct moments {
   double count = 0;                ///< draws
   double mean_observable = 0;      ///< E[φ]
   std::vector<double> mean_shift;  ///< E[Δ_j]
   std::vector<double> comoment;    ///< Σ (φ - E φ)(Δ_j - E Δ_j)
 
+  /// Of no draws, for so many Δ_j.
   explicit moments(std::size_t shifts = 0) : mean_shift(shifts), comoment(shifts) {}
 
+  /// Held.
   std::size_t bytes() const { return sizeof(moments) + sizeof(double) * (mean_shift.capacity() + comoment.capacity()); }
 
+  /// One draw: φ, and Δ (shifts,).
   void add(double observable, std::span<double const> shifts) {
     count += 1;
     double const from_old_mean = observable - mean_observable;
