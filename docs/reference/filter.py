@@ -55,6 +55,8 @@ def header(lines, name):
             slashes, text = line.split("///", 1)
             first, last = i == 0 or not inside[i - 1], i + 1 == len(lines) or not inside[i + 1]
             line = f"{slashes}///{' @verbatim' if first else ''}{text[1:]}{' @endverbatim' if last else ''}"
+        elif "///" in line:  # abbreviations end no sentence
+            line = re.sub(r"\b(et al|App|eq|e\.g|vs)\.(?: |$)", r"\1.\\ ", line)
         elif re.match(r"\s*friend .*operator==.*= default;$", line):
             line += "  ///< Memberwise."
         yield line
@@ -73,13 +75,13 @@ def github(heading):
 def markdown(lines, page):
     def target(match):
         link, _, heading = match[2].partition("#")
-        if re.match(r"\w+:", link):
+        if match[1] or re.match(r"\w+:", link):  # pictures are found by IMAGE_PATH
             return match[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(page), link)) if link else page
         if path in PAGES:
             to = label(path, heading) if heading else "index" if path == "README.md" else label(path)
-            return f"{match[1]}(@ref {to})"
-        return f"{match[1]}(repository/{path})"
+            return f"](@ref {to})"
+        return f"](repository/{path})"
 
     fenced = False
     for line in lines:
@@ -90,10 +92,12 @@ def markdown(lines, page):
         elif not fenced:
             if found := re.match(r"(#+) (.*)", line):
                 page_title = found[1] == "#"
+                if page_title:
+                    line = line.replace("`", "")  # titles are plain text
                 name = label(page) if page_title else label(page, github(found[2]))
                 line += " {#mainpage}" if page_title and page == "README.md" else f" {{#{name}}}"
             else:
-                line = re.sub(r"(?<!!)(\[[^\]]*\])\(([^)\s]+)\)", target, line)
+                line = re.sub(r"(!\[[^\]]*)?\]\(([^)\s]+)\)", target, line)
         yield line
 
 
