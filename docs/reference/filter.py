@@ -54,11 +54,19 @@ def header(lines, name):
         if inside[i]:
             slashes, text = line.split("///", 1)
             first, last = i == 0 or not inside[i - 1], i + 1 == len(lines) or not inside[i + 1]
-            line = f"{slashes}///{' @verbatim' if first else ''}{text[1:]}{' @endverbatim' if last else ''}"
+            line = f"{slashes}///{' @verbatim' if first else ''}{text[2:]}{' @endverbatim' if last else ''}"
         elif "///" in line:  # abbreviations end no sentence
             line = re.sub(r"\b(et al|App|eq|e\.g|vs)\.(?: |$)", r"\1.\\ ", line)
         elif re.match(r"\s*friend .*operator==.*= default;$", line):
             line += "  ///< Memberwise."
+        lines[i] = line
+    # As one /** */ a block, in which Doxygen leaves no slashes before the lines of formulas.
+    block = [bool(re.match(r"\s*///(?!<)", line)) for line in lines]
+    for i, line in enumerate(lines):
+        if block[i]:
+            line = re.sub(r"^\s*///", "", line).replace("*/", "* /")
+            first, last = i == 0 or not block[i - 1], i + 1 == len(lines) or not block[i + 1]
+            line = f"{'/**' if first else ''}{line}{' */' if last else ''}"
         yield line
 
 
