@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-/// Everything public of the library; what lies in a `detail` may change without notice.
 namespace susc {
 
 /// Thrown for every input that the library cannot use. The message is one line for a person to read.

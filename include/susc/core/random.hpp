@@ -10,7 +10,6 @@
 #include <numbers>
 #include <string_view>
 
-/// Numbers as pure functions of a key and a counter.
 namespace susc::random {
 
 /// 128 random bits, or a counter.

@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
 
-/// Loops on plain arrays, vectorised: they know no model. Letters and shapes of the arguments are at the top of each
-/// file, with the bound of its error.
 namespace susc::kernels {
 
 /// As many lanes of T as the compiler's target has.
