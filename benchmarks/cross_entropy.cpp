@@ -100,7 +100,8 @@ class unembedding {
   }
   bench::work done() const {
     double const products = which_ == wanted::losses ? 1 : which_ == wanted::dx ? 2 : 3;
-    return bench::flop_of_tokens(2 * products * static_cast<double>(in_.w.size()), target_.size());
+    double const tokens = static_cast<double>(target_.size());
+    return bench::flop_of_tokens(2 * products * static_cast<double>(in_.w.size()) * tokens, target_.size());
   }
 
  private:

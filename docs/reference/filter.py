@@ -59,6 +59,8 @@ def header(lines, name):
             line = re.sub(r"\b(et al|App|eq|e\.g|vs)\.(?: |$)", r"\1.\\ ", line)
         elif re.match(r"\s*friend .*operator==.*= default;$", line):
             line += "  ///< Memberwise."
+        elif re.match(r"\s*static void (members|settings)\(auto& self, auto&& each\)", line):
+            line = f"/** Calls each(...) with what a checkpoint keeps, or compares. */ {line}"
         lines[i] = line
     # As one /** */ a block, in which Doxygen leaves no slashes before the lines of formulas.
     block = [bool(re.match(r"\s*///(?!<)", line)) for line in lines]

@@ -27,6 +27,8 @@
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
 #include "susc/report/progress.hpp"
+#include "susc/sampling/run_directory.hpp"
+#include "susc/sampling/stop_on_signals.hpp"
 #include "susc/version.hpp"
 #include "trained_model.hpp"
 
@@ -142,7 +144,7 @@ void commit(susc::staged_directory& results, std::filesystem::path const& output
   }
 }
 
-void run(options const& o) {
+void run(options const& o, std::atomic<bool> const* stop) {
   stopwatch const whole;
   // Checked before anything is computed, so that no long run fails at its end.
   susc::staged_directory results_folder(o.output);
@@ -177,7 +179,7 @@ void run(options const& o) {
     susc::find_component(known, name);
     susc::require(std::count(components.begin(), components.end(), name) == 1, "component '", name, "' is given twice");
   }
-  if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data)); });
+  if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
   auto const& model = trained->model;
   std::span<float const> const w(trained->w);
   if (!o.external() && trained->training.contains("steps")) {
@@ -206,8 +208,10 @@ void run(options const& o) {
                             static_cast<double>(results.token_losses.size() + data.evaluation.example_count());
   susc::progress shown(std::cout, "Sampling " + std::to_string(chains) + " chains", chains * steps,
                        susc::is_terminal(1), "steps");
-  timed("sampling", tokens,
-        [&] { results.response = sample(o, components, *trained, data, [&](std::size_t) { shown.advance(); }); });
+  timed("sampling", tokens, [&] {
+    results.response = sample(
+        o, components, *trained, data, [&](std::size_t) { shown.advance(); }, stop);
+  });
   shown.finish();
   auto const& responses = results.response.components;
   susc::require(
@@ -245,6 +249,7 @@ void run(options const& o) {
                                  {sample.sequences, sample.length});
   }
   commit(results_folder, o.output);
+  if (o.run_directory.empty()) std::filesystem::remove_all(run_directory_of(o));
 
   print_response(results, o.centring);
   print_modes(summary);
@@ -267,8 +272,12 @@ int main(int argc, char** argv) {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 17);
 #endif
   try {
-    if (auto const options = structural_inference::parse(argc, argv)) structural_inference::run(*options);
+    susc::stop_on_signals const stop;
+    if (auto const options = structural_inference::parse(argc, argv)) structural_inference::run(*options, stop.flag());
     return 0;
+  } catch (susc::interrupted const& e) {
+    std::cerr << "\nstructural_inference: " << e.what() << '\n';
+    return 75;  // "try again": EX_TEMPFAIL of sysexits.h
   } catch (susc::error const& e) {
     std::cerr << "structural_inference: " << e.what() << '\n';
   } catch (std::bad_alloc const&) {

@@ -67,6 +67,9 @@ std::optional<options> parse(int argc, char** argv) {
   sampling->add_option("--evaluation-tokens", o.evaluation_tokens, "of the set on which the loss is measured, about");
   sampling->add_option("--seed", o.seed, "of the chains");
   sampling->add_option("--threads", o.threads, "0: as many as the machine has");
+  sampling->add_option("--run-directory", o.run_directory,
+                       "where chains are kept, to resume or extend the run (OUTPUT/chains, removed when it is done)");
+  sampling->add_option("--checkpoint-seconds", o.checkpoint_seconds, "between two times at which chains are kept");
 
   // CLI11 takes -1 and what is too large for the largest unsigned number.
   CLI::Validator const unsigned_number(

@@ -36,6 +36,8 @@ struct options {
   std::size_t probe_tokens = 512, evaluation_tokens = 1024;
   std::uint64_t seed = 1;
   std::size_t threads = 0;
+  std::filesystem::path run_directory;  // empty: OUTPUT/chains, while the run lasts
+  double checkpoint_seconds = 60;
 
   bool external() const { return !model.empty(); }
   bool synthetic() const { return corpus == "synthetic"; }

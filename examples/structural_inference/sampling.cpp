@@ -23,7 +23,8 @@ auto with_settings(options const& o, F&& f) {
         .burn_in = o.burn_in,
         .thinning = o.thinning,
         .batch_size = o.batch_size,
-        .seed = o.seed};
+        .seed = o.seed,
+        .seconds_between_checkpoints = o.checkpoint_seconds};
     if (o.all_weights == "same") settings.all_weights = {settings.posterior, sampler};
     return f(std::move(settings));
   };
@@ -59,10 +60,13 @@ susc::cost expected_cost(options const& o, std::vector<std::string> const& compo
 
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
                                    trained_model const& trained, prepared_data const& data,
-                                   std::function<void(std::size_t parameters)> progress) {
+                                   std::function<void(std::size_t parameters)> progress,
+                                   std::atomic<bool> const* stop) {
   return with_settings(o, [&](auto settings) {
     settings.components = components;
     settings.progress = std::move(progress);
+    settings.run_directory = run_directory_of(o);
+    settings.stop = stop;
     return susc::estimate_susceptibilities(trained.model, std::span<float const>(trained.w), distribution_of(data),
                                            data.probes, settings, susc::threads{o.threads});
   });

@@ -1,6 +1,8 @@
 #pragma once
 // The chains of a run, with the sampler that its options name.
+#include <atomic>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -20,6 +22,10 @@ inline double step_size_of(options const& o) {
   return o.step_size.value_or(1 / localization_of(o));
 }
 
+inline std::filesystem::path run_directory_of(options const& o) {
+  return o.run_directory.empty() ? o.output / "chains" : o.run_directory;
+}
+
 /// Throws on settings that no model could be sampled with.
 void check_sampling(options const& o);
 
@@ -29,6 +35,6 @@ susc::cost expected_cost(options const& o, std::vector<std::string> const& compo
 
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
                                    trained_model const& trained, prepared_data const& data,
-                                   std::function<void(std::size_t parameters)> progress);
+                                   std::function<void(std::size_t parameters)> progress, std::atomic<bool> const* stop);
 
 }  // namespace structural_inference

@@ -1,5 +1,6 @@
 #pragma once
 // The language model of a run: trained here, read again from an earlier run, or trained elsewhere.
+#include <atomic>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "susc/models/transformer_file.hpp"
 #include "susc/models/transformer_init.hpp"
 #include "susc/report/progress.hpp"
+#include "susc/sampling/run_directory.hpp"
 #include "susc/training/adamw.hpp"
 
 namespace structural_inference {
@@ -36,7 +38,7 @@ inline susc::transformer_config configuration(options const& o, prepared_data co
 }
 
 /// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data.
-inline trained_model train(options const& o, prepared_data const& data) {
+inline trained_model train(options const& o, prepared_data const& data, std::atomic<bool> const* stop) {
   susc::transformer_config const config = configuration(o, data);
   susc::dynamic_transformer const model(config);
   susc::training_options const training{.steps = o.training_steps.value_or(o.synthetic() ? 5000 : 2000),
@@ -82,7 +84,10 @@ inline trained_model train(options const& o, prepared_data const& data) {
       model, std::span<float>(w),
       [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
       susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
-      [&](std::size_t, double) { shown.advance(tokens); });
+      [&](std::size_t, double) {
+        shown.advance(tokens);
+        if (*stop) throw susc::interrupted("interrupted while training, which begins anew with the next run");
+      });
   shown.finish();
   // Saved before anything is sampled: training need not be repeated. A run refused before this leaves no folder.
   std::filesystem::create_directories(o.output);

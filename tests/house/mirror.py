@@ -5,7 +5,7 @@ Usage: mirror.py FOLDER/NAME.cpp...   (the test files that the build compiles)
 import pathlib
 import sys
 
-OPTIONAL = {"data/sentencepiece.cpp"}  # built where the dependency is found
+OPTIONAL = {"data/sentencepiece.cpp", "models/autodiff_model.cpp", "models/torch_model.cpp"}  # built where the dependency is found
 UNTESTED = {"susc.hpp"}  # the umbrella: compiled and linked by the test `headers` instead
 THROUGH = {  # the parts of one thing are tested through it
     "models/transformer_": "models/transformer.cpp",

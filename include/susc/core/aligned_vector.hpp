@@ -4,6 +4,8 @@
 #include <new>
 #include <vector>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc {
 
 /// Satisfies std::allocator's requirements.

@@ -17,6 +17,7 @@ struct index_range {
   std::size_t end = 0;                                        ///< the one after the last
   constexpr std::size_t size() const { return end - begin; }  ///< number of coordinates
   friend constexpr bool operator==(index_range, index_range) = default;
+  static void members(auto& self, auto&& each) { each(self.begin, self.end); }
 };
 
 /// A named subset of coordinates; ranges are sorted, disjoint, non-empty and not adjacent.

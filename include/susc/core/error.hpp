@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc {
 
 /// Thrown for every input that the library cannot use. The message is one line for a person to read.

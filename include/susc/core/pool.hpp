@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc {
 
 /// Holds as many values as were ever in use at once; a copy of a pool starts empty.

@@ -10,6 +10,8 @@
 #include <numbers>
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::random {
 
 /// 128 random bits, or a counter.

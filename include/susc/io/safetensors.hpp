@@ -22,8 +22,11 @@
 
 #include "susc/core/component.hpp"
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
 #include "susc/io/file.hpp"
 #include "susc/io/numbers.hpp"
+
+SUSC_REQUIRE_VERSION("nlohmann/json", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, 3, 11);
 
 namespace susc {
 

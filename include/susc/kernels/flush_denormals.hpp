@@ -7,6 +7,8 @@
 #include <cstdint>
 #endif
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::kernels {
 
 /// Sets the calling thread's mode while it lives; does nothing on other processors than x86 and ARM.

@@ -2,6 +2,8 @@
 /// What matrix products work on, and how they may be asked to.
 #include <cstddef>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::kernels {
 
 /// A row-major matrix in someone else's memory.

@@ -6,6 +6,10 @@
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
 
+#include "susc/core/requirements.hpp"
+
+SUSC_REQUIRE_VERSION("xsimd", XSIMD_VERSION_MAJOR, XSIMD_VERSION_MINOR, 8, 1);
+
 namespace susc::kernels {
 
 /// As many lanes of T as the compiler's target has.

@@ -32,10 +32,13 @@
 #include <string_view>
 
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
 #include "susc/report/page.hpp"
 #include "susc/report/page_figures.hpp"
 #include "susc/report/page_script.hpp"
 #include "susc/report/page_tables.hpp"
+
+SUSC_REQUIRE_VERSION("nlohmann/json", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, 3, 11);
 
 namespace susc {
 

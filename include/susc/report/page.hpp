@@ -4,6 +4,8 @@
 /// them.
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::detail {
 
 // clang-format off

@@ -3,6 +3,8 @@
 /// components, traces. Over 300 lines because a figure in plain JavaScript spells out its axes and labels.
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::detail {
 
 // clang-format off

@@ -4,6 +4,8 @@
 /// accept more than 64 KiB in a string literal. Text from the data reaches the page as text nodes, never as markup.
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::detail {
 
 // clang-format off

@@ -3,6 +3,8 @@
 /// the lines that draw the page.
 #include <string_view>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc::detail {
 
 // clang-format off

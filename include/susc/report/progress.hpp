@@ -13,6 +13,8 @@
 #include <string>
 #include <utility>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc {
 
 /// Whether a file descriptor (1: standard output, 2: standard error) is a terminal.

@@ -10,6 +10,7 @@
 /// equal, R-hat is NaN (nothing can be said of mixing), effective sample sizes are the number of draws in the halves
 /// and the standard error is 0.
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
 
 #include <unsupported/Eigen/FFT>
 
@@ -22,6 +23,8 @@
 #include <span>
 #include <utility>
 #include <vector>
+
+SUSC_REQUIRE_VERSION("Eigen", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, 3, 4);
 
 namespace susc {
 

@@ -2,6 +2,7 @@
 /// Runs the chains of every component and collects moments and traces in one pass: the library's main entry.
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -30,13 +31,13 @@ struct susceptibility_moments {
   template <Model M>
   void start(draw<M> const& center, draw_counts counts) {
     static_assert(Observable<O, M> && Perturbation<P, M>);
-    draws = counts.draws;
+    schedule = {counts.draws, batches_per_chain(counts.draws, counts.chains)};
     groups = groups_of<M>(perturbation, center);
     baseline.resize(perturbation.count(center));
     shifts.resize(baseline.size());
     // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32.
     perturbation.loss_shifts(center, std::span(baseline));
-    batches.assign(batches_per_chain(counts.draws, counts.chains), moments(baseline.size()));
+    batches.assign(schedule.batches, moments(baseline.size()));
     for (auto* traces : {&observable_traces, &loss_traces}) {
       traces->resize(1);
       traces->front().reserve(counts.draws);
@@ -48,9 +49,18 @@ struct susceptibility_moments {
     double const value = observable.value(at);
     perturbation.loss_shifts(at, std::span(shifts));
     for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] -= baseline[j];
-    batches[observable_traces[0].size() * batches.size() / draws].add(value, shifts);
+    batches[schedule.batch_of(observable_traces[0].size())].add(value, shifts);
     observable_traces[0].push_back(value);
     loss_traces[0].push_back(at.evaluation_loss() - at.center_loss());
+  }
+  /// The chain gets more draws, `draws` in all.
+  void extend(std::size_t draws) {
+    schedule.extend(draws);
+    batches.resize(schedule.batches, moments(baseline.size()));
+  }
+  static void members(auto& self, auto&& each) {
+    each(self.groups, self.batches, self.observable_traces, self.loss_traces, self.schedule, self.baseline,
+         self.shifts);
   }
   /// Appends the other chain's batches and traces.
   void merge(susceptibility_moments const& other) {
@@ -68,20 +78,20 @@ struct susceptibility_moments {
     return sum;
   }
 
-  std::size_t draws = 0;                           ///< expected of the chain
+  batch_schedule schedule = {};                    ///< of the chain
   std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
 };
 
-/// One component's chains as a response.
+/// One component's chains as a response, which takes over what they have seen.
 template <class O, class P, class S>
-component_response response_of(component_chains<susceptibility_moments<O, P>, S> const& of, std::size_t thinning) {
+component_response response_of(component_chains<susceptibility_moments<O, P>, S>&& of, std::size_t thinning) {
   component_response response = described(of, thinning);
   for (std::size_t chain = 0; chain != of.chains.size(); ++chain) {
-    auto const& seen = of.chains[chain];
-    response.observable_traces.push_back(seen.observable_traces.at(0));
-    response.loss_traces.push_back(seen.loss_traces.at(0));
+    auto& seen = of.chains[chain];
+    response.observable_traces.push_back(std::move(seen.observable_traces.at(0)));
+    response.loss_traces.push_back(std::move(seen.loss_traces.at(0)));
     if (!of.outcomes[chain].diverged)
-      response.batches.insert(response.batches.end(), seen.batches.begin(), seen.batches.end());
+      std::move(seen.batches.begin(), seen.batches.end(), std::back_inserter(response.batches));
   }
   return response;
 }
@@ -105,12 +115,8 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<typename M::sc
                    data_distribution<typename M::batch, Minibatch> const& data,
                    std::vector<probe<typename M::batch>> const& probes, sampling_options<S> const& options,
                    Executor const& run = {}, O const& observable = {}, P const& perturbation = {}) {
-  cost result = estimate_cost(model, center, data, probes, detail::sampled_components(plan_sampling(model, options)),
-                              options, susceptibility_moments<O, P>{observable, perturbation}, run);
-  double at_the_end = result.workspace_bytes;
-  for (component_cost const& c : result.components) at_the_end += 2 * c.visitor_bytes;  // the result has copies
-  result.bytes = std::max(result.bytes, at_the_end);
-  return result;
+  return estimate_cost(model, center, data, probes, detail::sampled_components(plan_sampling(model, options)), options,
+                       susceptibility_moments<O, P>{observable, perturbation}, run);
 }
 
 /// Susceptibilities of `model` at trained weights `center` (parameter_count,): the response of an observable in each
@@ -126,17 +132,17 @@ susceptibility_result estimate_susceptibilities(M const& model,
                                                 sampling_options<S> const& options, Executor const& run = {},
                                                 O const& observable = {}, P const& perturbation = {}) {
   auto const plan = plan_sampling(model, options);
-  auto const chains = run_chains(model, center, data, probes, detail::sampled_components(plan), options,
-                                 susceptibility_moments<O, P>{observable, perturbation}, run);
+  auto chains = run_chains(model, center, data, probes, detail::sampled_components(plan), options,
+                           susceptibility_moments<O, P>{observable, perturbation}, run);
 
   susceptibility_result result;
   result.groups = chains[0].chains[0].groups;
   for (auto const& p : probes) result.probes.push_back(p.name);
-  result.all_weights = response_of(chains[0], options.thinning);
+  result.all_weights = response_of(std::move(chains[0]), options.thinning);
   std::size_t next = 1;
   for (auto const& c : plan.components) {
     bool const whole = c.moving.size() == model.parameter_count();
-    result.components.push_back(whole ? result.all_weights : response_of(chains[next++], options.thinning));
+    result.components.push_back(whole ? result.all_weights : response_of(std::move(chains[next++]), options.thinning));
     result.components.back().name = c.moving.name();
   }
   return result;

@@ -13,10 +13,14 @@
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
 #include "susc/kernels/gemm.hpp"
 #include "susc/response/result.hpp"
 #include "susc/response/susceptibility.hpp"
 #include "susc/sampling/visitor.hpp"
+
+SUSC_REQUIRE_VERSION("Eigen", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, 3, 4);
+SUSC_REQUIRE_VERSION("xtensor", XTENSOR_VERSION_MAJOR, XTENSOR_VERSION_MINOR, 0, 24);
 
 namespace susc {
 
@@ -65,9 +69,9 @@ class influence {
             " GB, more than the limit of ", settings_.memory_limit / 1e9,
             ": take fewer rows at a time, or whole sequences as units");
     batches_.assign(count, batch(rows, columns));
-    block_.resize(static_cast<Eigen::Index>(std::min(block_draws, counts.draws)),
-                  static_cast<Eigen::Index>(rows + columns));
-    draws_ = counts.draws;
+    block_ = row_major::Zero(static_cast<Eigen::Index>(std::min(block_draws, counts.draws)),
+                             static_cast<Eigen::Index>(rows + columns));
+    schedule_ = {counts.draws, count};
     seen_ = 0;
     held_ = 0;
   }
@@ -86,9 +90,9 @@ class influence {
         block_(held_, column++) = sum / static_cast<double>(per_unit);
       }
     ++held_;
-    std::size_t const current = seen_ * batches_.size() / draws_;
+    std::size_t const current = schedule_.batch_of(seen_);
     ++seen_;
-    bool const last = seen_ == draws_ || seen_ * batches_.size() / draws_ != current;
+    bool const last = seen_ == schedule_.draws || schedule_.batch_of(seen_) != current;
     if (last || held_ == block_.rows()) {
       batches_[current].take(block_, held_, static_cast<Eigen::Index>(settings_.rows.size()));
       held_ = 0;
@@ -103,6 +107,15 @@ class influence {
     return sizeof(double) * sum;
   }
 
+  /// The chain gets more draws, `draws` in all.
+  void extend(std::size_t draws) {
+    schedule_.extend(draws);
+    batches_.resize(schedule_.batches, batch(settings_.rows.size(), settings_.columns.size()));
+  }
+  static void members(auto& self, auto&& each) {
+    each(self.settings_.examples_per_unit, self.settings_.rows, self.settings_.columns, self.center_, self.batches_,
+         self.block_, self.held_, self.schedule_, self.seen_);
+  }
   /// Appends the other chain's batches.
   void merge(influence const& other) { batches_.insert(batches_.end(), other.batches_.begin(), other.batches_.end()); }
 
@@ -121,7 +134,7 @@ class influence {
 
   /// Moments of consecutive draws: means and sums of squares of rows, then columns, and comoments of rows with columns.
   struct batch {
-    batch(std::size_t rows, std::size_t columns)
+    explicit batch(std::size_t rows = 0, std::size_t columns = 0)
         : mean(Eigen::ArrayXd::Zero(static_cast<Eigen::Index>(rows + columns))),
           square(mean),
           comoment(row_major::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns))) {}
@@ -157,6 +170,8 @@ class influence {
       for (Eigen::Index u = 0; u != units; ++u) mean[u] += more / total * center[u];
       count = total;
     }
+
+    static void members(auto& self, auto&& each) { each(self.count, self.mean, self.square, self.comoment); }
 
     double count = 0;
     Eigen::ArrayXd mean, square;
@@ -216,7 +231,8 @@ class influence {
   std::vector<batch> batches_;
   row_major block_;  ///< losses of draws not yet in a batch: (draws, rows then columns)
   Eigen::Index held_ = 0;
-  std::size_t draws_ = 0, seen_ = 0;
+  batch_schedule schedule_ = {};
+  std::size_t seen_ = 0;
 };
 
 }  // namespace susc

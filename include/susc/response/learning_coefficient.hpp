@@ -34,6 +34,9 @@ struct loss_trace {
   void add(draw<M> const& at) {
     traces[0].push_back(at.evaluation_loss() - at.center_loss());
   }
+  /// The chain gets more draws, `draws` in all.
+  void extend(std::size_t draws) { traces[0].reserve(draws); }
+  static void members(auto& self, auto&& each) { each(self.traces); }
   /// Appends the other chains' traces.
   void merge(loss_trace const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }
 };

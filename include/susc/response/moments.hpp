@@ -18,6 +18,10 @@ struct moments {
   std::vector<double> mean_shift;  ///< E[Δ_j]
   std::vector<double> comoment;    ///< Σ (φ - E φ)(Δ_j - E Δ_j)
 
+  static void members(auto& self, auto&& each) {
+    each(self.count, self.mean_observable, self.mean_shift, self.comoment);
+  }
+
   /// Of no draws, for so many Δ_j.
   explicit moments(std::size_t shifts = 0) : mean_shift(shifts), comoment(shifts) {}
 
@@ -77,5 +81,25 @@ inline std::size_t batches_per_chain(std::size_t draws, std::size_t chains, std:
   std::size_t const wanted = (least + chains - 1) / chains;
   return std::min(draws, std::max(draws / length / 2 * 2, wanted));
 }
+
+/// Which batch each draw of a chain goes into.
+struct batch_schedule {
+  std::size_t draws = 0, batches = 0;           ///< in all
+  std::size_t first_draw = 0, first_batch = 0;  ///< of what was added last
+
+  /// The batch of a draw, both counted from 0.
+  std::size_t batch_of(std::size_t draw) const {
+    return first_batch + (draw - first_draw) * (batches - first_batch) / (draws - first_draw);
+  }
+  /// Makes it `all` draws, more than before, in further batches about as long.
+  void extend(std::size_t all) {
+    std::size_t const more = std::max<std::size_t>(1, ((all - draws) * batches + draws / 2) / draws);
+    first_draw = draws;
+    first_batch = batches;
+    draws = all;
+    batches += more;
+  }
+  static void members(auto& self, auto&& each) { each(self.draws, self.batches, self.first_draw, self.first_batch); }
+};
 
 }  // namespace susc

@@ -21,8 +21,8 @@ struct posterior_predictive {
     auto const losses = at.probe_losses();
     center.assign(losses.begin(), losses.end());
     ratios.resize(center.size());
-    batches.assign(batches_per_chain(counts.draws, counts.chains), moments(center.size()));
-    draws = counts.draws;
+    schedule = {counts.draws, batches_per_chain(counts.draws, counts.chains)};
+    batches.assign(schedule.batches, moments(center.size()));
     seen = 0;
   }
   /// One more draw.
@@ -31,7 +31,15 @@ struct posterior_predictive {
     auto const losses = at.probe_losses();
     // Relative to w*: no underflow where an example is improbable throughout.
     for (std::size_t j = 0; j != ratios.size(); ++j) ratios[j] = std::exp(center[j] - static_cast<double>(losses[j]));
-    batches[seen++ * batches.size() / draws].add(0, ratios);
+    batches[schedule.batch_of(seen++)].add(0, ratios);
+  }
+  /// The chain gets more draws, `draws` in all.
+  void extend(std::size_t draws) {
+    schedule.extend(draws);
+    batches.resize(schedule.batches, moments(center.size()));
+  }
+  static void members(auto& self, auto&& each) {
+    each(self.batches, self.center, self.schedule, self.seen, self.ratios);
   }
   /// Appends the other chain's batches.
   void merge(posterior_predictive const& other) {
@@ -63,7 +71,8 @@ struct posterior_predictive {
     return result;
   }
 
-  std::size_t draws = 0, seen = 0;  ///< expected of the chain, and had
+  batch_schedule schedule = {};     ///< of the chain
+  std::size_t seen = 0;             ///< draws had
   std::vector<double> ratios = {};  ///< of the last draw
 };
 

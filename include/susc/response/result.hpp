@@ -8,9 +8,12 @@
 #include <vector>
 #include <xtensor/xtensor.hpp>
 
+#include "susc/core/requirements.hpp"
 #include "susc/response/component_response.hpp"
 #include "susc/response/moments.hpp"
 #include "susc/response/susceptibility.hpp"
+
+SUSC_REQUIRE_VERSION("xtensor", XTENSOR_VERSION_MAJOR, XTENSOR_VERSION_MINOR, 0, 24);
 
 namespace susc {
 

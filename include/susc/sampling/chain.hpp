@@ -1,5 +1,6 @@
 #pragma once
 /// A chain: a sampler moving one component's weights on minibatch gradients, handing each draw to a visitor.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <concepts>
@@ -110,6 +111,23 @@ struct chain_outcome {
   bool diverged = false;    ///< not finite, and stopped
   double step_seconds = 0;  ///< all steps together
   double draw_seconds = 0;  ///< evaluating and visiting all draws
+  static void members(auto& self, auto&& each) {
+    each(self.steps, self.draws, self.diverged, self.step_seconds, self.draw_seconds);
+  }
+};
+
+/// The state of a sampler's chain in T.
+template <class S, class T>
+using sampler_state = decltype(std::declval<S const&>().init(std::span<T const>()));
+
+/// Of chains whose interruption costs all of them.
+struct keep_nothing {
+  /// Puts `state` and `outcome` where the chain was when it was last kept, if it was.
+  template <class State>
+  void restore(std::size_t /*chain*/, State& /*state*/, chain_outcome& /*outcome*/) const {}
+  /// Called after a step of all chains, after the last one too; state_of(chain) is the state.
+  template <class StateOf>
+  void after_step(StateOf&& /*state_of*/, std::span<chain_outcome const> /*outcomes*/, bool /*ended*/) const {}
 };
 
 namespace detail {
@@ -186,6 +204,7 @@ class walker {
   walker(walker&&) = default;  // what target_ points to moves along
   walker(walker const&) = delete;
 
+  sampler_state<S, scalar>& state() { return state_; }
   /// All of w, the moving coordinates those of the chain's state.
   std::span<scalar const> weights() {
     component_->scatter(std::span<scalar const>(state_.w), std::span<scalar>(w_));
@@ -233,7 +252,7 @@ class walker {
   random::key noise_;
   aligned_vector<scalar> w_, start_, gradient_, part_;
   posterior<scalar> target_;
-  decltype(std::declval<S const&>().init(std::span<scalar const>())) state_;
+  sampler_state<S, scalar> state_;
   scalar loss_ = 0;
 };
 }  // namespace detail
@@ -242,13 +261,15 @@ class walker {
 /// outside `c` frozen there. All see the minibatches of the key `minibatches`. After the burn-in, every `thinning`
 /// steps, `at` is moved to the weights of each chain and given to `visit(chain, draw const&)`. `progress()` is called
 /// after each step of each chain. `minibatch` is that of a data_distribution: asked for a new batch for each gradient,
-/// by a corrected sampler always for the first one. What one chain does never depends on the others.
-template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress>
+/// by a corrected sampler always for the first one. What one chain does never depends on the others. `keep` is like
+/// keep_nothing: chains go on from where it restores them, all those that go on from the same step.
+template <Model M, class Minibatch, Sampler<typename M::scalar> S, class Visit, class Progress,
+          class Keep = keep_nothing>
 std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename M::scalar const> center,
                                               component const& c, posterior_settings const& settings, S const& sampler,
                                               Minibatch const& minibatch, chain_length const& length,
                                               std::span<random::key const> noise, random::key minibatches, draw<M>& at,
-                                              Visit&& visit, Progress&& progress) {
+                                              Visit&& visit, Progress&& progress, Keep&& keep = {}) {
   using T = typename M::scalar;
   constexpr bool refills = RefillsMinibatches<Minibatch, typename M::batch>;
   [[maybe_unused]] std::conditional_t<refills, typename M::batch, char> refilled{};
@@ -264,6 +285,11 @@ std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename
   walkers.reserve(noise.size());
   for (random::key const key : noise) walkers.emplace_back(center, c, settings, sampler, key);
   std::vector<chain_outcome> outcomes(noise.size());
+  std::size_t first_step = 0;
+  for (std::size_t chain = 0; chain != walkers.size(); ++chain) {
+    keep.restore(chain, walkers[chain].state(), outcomes[chain]);
+    first_step = std::max(first_step, outcomes[chain].steps);
+  }
 
   auto mark = std::chrono::steady_clock::now();
   auto const lap = [&] {
@@ -277,7 +303,7 @@ std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename
     for (std::size_t chain = 0; chain != walkers.size(); ++chain)
       if (!outcomes[chain].diverged) act(chain);
   };
-  for (std::size_t step = 0; step != length.steps(); ++step) {
+  for (std::size_t step = first_step; step < length.steps(); ++step) {
     for (std::size_t k = 0; k != parts; ++k) {
       auto const& batch = batch_of(corrected ? 0 : step * parts + k);
       gradient.take(batch);
@@ -312,6 +338,11 @@ std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename
       }
       progress();
     });
+    keep.after_step(
+        [&](std::size_t chain) -> auto const& { return walkers[chain].state(); },
+        std::span<chain_outcome const>(outcomes),
+        step + 1 == length.steps() ||
+            std::all_of(outcomes.begin(), outcomes.end(), [](auto const& o) { return o.diverged; }));
   }
   return outcomes;
 }

@@ -1,8 +1,10 @@
 #pragma once
 /// Runs the chains of several components, each chain with its own copy of a visitor.
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -16,6 +18,7 @@
 #include "susc/core/random.hpp"
 #include "susc/kernels/flush_denormals.hpp"
 #include "susc/sampling/chain.hpp"
+#include "susc/sampling/checkpoint.hpp"
 #include "susc/sampling/executor.hpp"
 #include "susc/sampling/sgld.hpp"
 #include "susc/sampling/visitor.hpp"
@@ -47,6 +50,13 @@ struct sampling_options {
   std::uint64_t seed = 1;                 ///< of noise and minibatches
   /// Called after each step of each chain with its length in parameters, from any thread.
   std::function<void(std::size_t parameters)> progress = {};
+  /// Where chains are kept, so that a run that ends early can be resumed, with the bits of one that did not, and a
+  /// finished one extended by components, chains and draws. Empty: nowhere.
+  std::filesystem::path run_directory = {};
+  double seconds_between_checkpoints = 60;  ///< at least, of each task
+  /// Set to true from anywhere, it ends the run after the steps under way: chains are kept, susc::interrupted is
+  /// thrown.
+  std::atomic<bool> const* stop = nullptr;
 };
 
 /// The localization of a chain that moves `all` weights, from one that moves `some`: the same expected squared
@@ -164,6 +174,8 @@ chain_length checked_length(M const& model, std::span<typename M::scalar const> 
                             options.gradient_accumulation};
   check(length);
   require(options.chains > 0, "chains is 0, must be at least 1");
+  require(options.seconds_between_checkpoints >= 0, "seconds_between_checkpoints is ",
+          options.seconds_between_checkpoints, ", must not be negative");
   return length;
 }
 
@@ -173,9 +185,11 @@ template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V>
 void run_task(M const& model, std::span<typename M::scalar const> center,
               data_distribution<typename M::batch, Minibatch> const& data,
               std::span<probe<typename M::batch> const> probes, sampling_options<S> const& options,
-              chain_length const& length, component_chains<V, S>& of, std::size_t first, std::size_t count) {
+              chain_length const& length, component_chains<V, S>& of, std::size_t first, std::size_t count,
+              run_directory const* kept_in = nullptr) {
   using T = typename M::scalar;
   kernels::flush_denormals const guard;
+  if (options.stop != nullptr && *options.stop) chain_keeper<V>::throw_interrupted(kept_in);
   component const& c = of.plan.moving;
   random::key const seed{options.seed};
   random::key minibatches = random::fold_in(seed, "minibatches");
@@ -192,7 +206,10 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
         at, [&](std::size_t chain, draw<M> const& here) { of.chains[first + chain].add(here); },
         [&] {
           if (options.progress) options.progress(c.size());
-        });
+        },
+        chain_keeper<V>{kept_in, std::span(of.chains).subspan(first, count), &c.name(), first, length,
+                        settings_of(of.plan.settings.posterior, of.plan.settings.sampler),
+                        options.seconds_between_checkpoints, options.stop});
   };
   std::vector<chain_outcome> outcomes;
   if constexpr (CorrectedSampler<S, T>)
@@ -205,7 +222,8 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
 
 /// Runs the chains of every planned component at trained weights `center` (parameter_count,), each with a copy of
 /// `visitor`. Same bits for every executor and number of threads, and for a component whatever others are planned.
-/// Throws susc::error on unusable settings; a chain that diverges ends early and says so in its outcome.
+/// Throws susc::error on unusable settings, susc::interrupted where options.stop was set; a chain that diverges ends
+/// early and says so in its outcome.
 template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V, class Executor = threads>
 std::vector<component_chains<V, S>> run_chains(M const& model,
                                                std::type_identity_t<std::span<typename M::scalar const>> center,
@@ -218,10 +236,22 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   std::vector<component_chains<V, S>> result;
   for (auto const& p : plan)
     result.push_back({p, std::vector<V>(options.chains, visitor), std::vector<chain_outcome>(options.chains)});
-  auto const tasks = tasks_of(plan, options, workers_of(run));
+  auto tasks = tasks_of(plan, options, workers_of(run));
+  std::optional<run_directory> directory;
+  if (!options.run_directory.empty()) {
+    if constexpr (detail::can_be_kept<V, S, typename M::scalar>) {
+      directory.emplace(options.run_directory, detail::run_settings<V>(model, center, data, probes, options));
+      tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, options.progress);
+    } else {
+      fail("run_directory is '", options.run_directory.string(),
+           "', but these chains cannot be kept: the visitor and the sampler's state need a `members` function, the "
+           "sampler a `settings` function (io/archive.hpp, sampling/sgld.hpp)");
+    }
+  }
   run(tasks.size(), [&](std::size_t i) {
     chain_task const& task = tasks[i];
-    detail::run_task(model, center, data, probes, options, length, result[task.component], task.first, task.count);
+    detail::run_task(model, center, data, probes, options, length, result[task.component], task.first, task.count,
+                     directory ? &*directory : nullptr);
   });
   return result;
 }

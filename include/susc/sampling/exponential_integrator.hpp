@@ -22,12 +22,15 @@ namespace susc {
 struct exponential_integrator {
   double step_size = 1e-3;  ///< ε
 
+  static void settings(auto& self, auto&& each) { each("step_size", self.step_size); }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
     aligned_vector<T> w;      ///< the moving weights
     std::uint64_t steps = 0;  ///< taken so far
     friend bool operator==(state const&, state const&) = default;
+    static void members(auto& self, auto&& each) { each(self.w, self.steps); }
   };
 
   /// Throws susc::error if the step size is unusable; no localization makes it unstable.

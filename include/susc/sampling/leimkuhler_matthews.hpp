@@ -21,6 +21,8 @@ namespace susc {
 struct leimkuhler_matthews {
   double step_size = 1e-3;  ///< ε
 
+  static void settings(auto& self, auto&& each) { each("step_size", self.step_size); }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
@@ -28,6 +30,7 @@ struct leimkuhler_matthews {
     aligned_vector<T> noise;  ///< ξ of the step before, empty at first
     std::uint64_t steps = 0;  ///< taken so far
     friend bool operator==(state const&, state const&) = default;
+    static void members(auto& self, auto&& each) { each(self.w, self.noise, self.steps); }
   };
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff ε (γ + λ) < 4.

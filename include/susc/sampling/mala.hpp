@@ -42,6 +42,8 @@ double log_acceptance_ratio(double step_size, std::span<T const> from, double fr
 struct mala {
   double step_size = 1e-3;  ///< ε
 
+  static void settings(auto& self, auto&& each) { each("step_size", self.step_size); }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
@@ -51,6 +53,9 @@ struct mala {
     aligned_vector<T> proposal, proposal_slope;  ///< of the last step: memory only
     std::uint64_t accepted = 0;                  ///< of the steps
     std::uint64_t steps = 0;                     ///< taken so far
+    static void members(auto& self, auto&& each) {
+      each(self.w, self.slope, self.energy, self.proposal, self.proposal_slope, self.accepted, self.steps);
+    }
     /// Of all that the next step needs.
     friend bool operator==(state const& a, state const& b) {
       return a.w == b.w && a.slope == b.slope && a.energy == b.energy && a.accepted == b.accepted && a.steps == b.steps;

@@ -68,6 +68,9 @@ struct mala_acceptance {
         std::min(0., log_acceptance_ratio<T>(step_size, from, from_energy, from_slope, to, to_energy, to_slope))));
   }
 
+  /// The chain gets more draws, `draws` in all.
+  void extend(std::size_t /*draws*/) {}
+  static void members(auto& self, auto&& each) { each(self.traces, self.seen, self.key.bits); }
   /// Appends the other chains' traces.
   void merge(mala_acceptance const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }
 };

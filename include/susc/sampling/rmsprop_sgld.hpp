@@ -25,6 +25,13 @@ struct rmsprop_sgld {
   double decay = .99;       ///< α: memory of the squared gradients
   double stability = .1;    ///< δ: G is at most 1/δ
 
+  static void settings(auto& self, auto&& each) {
+    each("step_size", self.step_size);
+    each("noise", self.noise);
+    each("decay", self.decay);
+    each("stability", self.stability);
+  }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
@@ -32,6 +39,7 @@ struct rmsprop_sgld {
     aligned_vector<T> square;  ///< V
     std::uint64_t steps = 0;   ///< taken so far
     friend bool operator==(state const&, state const&) = default;
+    static void members(auto& self, auto&& each) { each(self.w, self.square, self.steps); }
   };
 
   /// Throws susc::error if a setting is unusable: where gradients vanish, ε (γ + λ) / δ must be below 4.

@@ -24,6 +24,11 @@ struct sghmc {
   double step_size = 1e-3;  ///< ε
   double friction = .1;     ///< α, the share of the momentum lost in a step
 
+  static void settings(auto& self, auto&& each) {
+    each("step_size", self.step_size);
+    each("friction", self.friction);
+  }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
@@ -31,6 +36,7 @@ struct sghmc {
     aligned_vector<T> momentum;  ///< v
     std::uint64_t steps = 0;     ///< taken so far
     friend bool operator==(state const&, state const&) = default;
+    static void members(auto& self, auto&& each) { each(self.w, self.momentum, self.steps); }
   };
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff

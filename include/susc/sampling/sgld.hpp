@@ -19,12 +19,18 @@ struct sgld {
   double step_size = 1e-3;  ///< ε
   double noise = 1;         ///< σ
 
+  static void settings(auto& self, auto&& each) {
+    each("step_size", self.step_size);
+    each("noise", self.noise);
+  }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
     aligned_vector<T> w;      ///< the moving weights
     std::uint64_t steps = 0;  ///< taken so far
     friend bool operator==(state const&, state const&) = default;
+    static void members(auto& self, auto&& each) { each(self.w, self.steps); }
   };
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff ε (γ + λ) < 4.

@@ -28,6 +28,11 @@ struct sgnht {
   double step_size = 1e-3;  ///< ε
   double diffusion = .1;    ///< A: the friction where gradients are exact
 
+  static void settings(auto& self, auto&& each) {
+    each("step_size", self.step_size);
+    each("diffusion", self.diffusion);
+  }
+
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
@@ -36,6 +41,7 @@ struct sgnht {
     double friction = 0;         ///< ζ
     std::uint64_t steps = 0;     ///< taken so far
     friend bool operator==(state const&, state const&) = default;
+    static void members(auto& self, auto&& each) { each(self.w, self.momentum, self.friction, self.steps); }
   };
 
   /// Throws susc::error if a setting is unusable: at friction A the dynamics of the localization alone is stable iff

@@ -38,6 +38,12 @@ std::size_t bytes_of(V const& visitor) {
     return sizeof(V);
 }
 
+/// A visitor whose chain may be given more draws than it was started with, `draws` in all.
+template <class V>
+concept ExtendableVisitor = requires(V& v, std::size_t draws) {
+  v.extend(draws);
+};
+
 /// Several visitors of the same chains: one pass computes everything.
 template <class... Visitors>
 struct visitors {
@@ -61,6 +67,13 @@ struct visitors {
       (std::get<I>(each).merge(std::get<I>(other.each)), ...);
     }
     (std::index_sequence_for<Visitors...>{});
+  }
+  /// Each gets more draws, `draws` in all.
+  void extend(std::size_t draws) requires(ExtendableVisitor<Visitors>&&...) {
+    std::apply([&](auto&... v) { (v.extend(draws), ...); }, each);
+  }
+  static void members(auto& self, auto&& each) {
+    std::apply([&](auto&... v) { each(v...); }, self.each);
   }
   /// Of all.
   std::size_t bytes() const {

@@ -9,6 +9,10 @@
 #include <xtensor/xtensor.hpp>
 
 #include "susc/core/error.hpp"
+#include "susc/core/requirements.hpp"
+
+SUSC_REQUIRE_VERSION("Eigen", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, 3, 4);
+SUSC_REQUIRE_VERSION("xtensor", XTENSOR_VERSION_MAJOR, XTENSOR_VERSION_MINOR, 0, 24);
 
 namespace susc {
 

@@ -1,0 +1,321 @@
+#include "susc/sampling/checkpoint.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "io/temporary_folder.hpp"
+#include "susc/models/mlp.hpp"
+#include "susc/response/estimate.hpp"
+#include "susc/response/influence.hpp"
+#include "susc/response/learning_coefficient.hpp"
+#include "susc/response/posterior_predictive.hpp"
+#include "susc/sampling/exponential_integrator.hpp"
+#include "susc/sampling/leimkuhler_matthews.hpp"
+#include "susc/sampling/mala.hpp"
+#include "susc/sampling/mala_acceptance.hpp"
+#include "susc/sampling/rmsprop_sgld.hpp"
+#include "susc/sampling/sghmc.hpp"
+#include "susc/sampling/sgnht.hpp"
+
+namespace {
+using model = susc::mlp<double>;
+using everything = susc::visitors<susc::susceptibility_moments<>, susc::loss_trace, susc::posterior_predictive,
+                                  susc::influence, susc::mala_acceptance>;
+
+model::batch points(std::size_t count, std::uint64_t seed) {
+  susc::random::stream random({seed});
+  model::batch b;
+  for (std::size_t i = 0; i != count; ++i) {
+    b.inputs.insert(b.inputs.end(), {random.normal(), random.normal()});
+    b.labels.push_back(random.below(3));
+  }
+  return b;
+}
+
+/// A run small enough to be done hundreds of times, with all that can be kept in it.
+template <class S = susc::sgld>
+struct small_run {
+  model const network{{2, 3, 3}};
+  std::vector<double> const w = network.initial_weights({1});
+  model::batch const evaluation = points(6, 2);
+  std::vector<susc::probe<model::batch>> probes{{"first", points(4, 3)}, {"second", points(2, 4)}};
+  susc::sampling_options<S> options{.components = {"layer1", "layer2"},
+                                    .posterior = {.n_beta = 10, .localization = 20},
+                                    .sampler = {.step_size = .01},
+                                    .chains = 3,
+                                    .draws = 6,
+                                    .burn_in = 3,
+                                    .thinning = 2,
+                                    .batch_size = 4,
+                                    .gradient_accumulation = 2};
+  susc::threads workers{2};
+
+  auto operator()() const {
+    auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
+    everything const visitor{susc::susceptibility_moments<>{}, susc::loss_trace{}, susc::posterior_predictive{},
+                             susc::influence{}, susc::mala_acceptance{.every = 2}};
+    return susc::run_chains(network, w, susc::data_distribution{evaluation, minibatch}, probes,
+                            susc::plan_sampling(network, options).components, options, visitor, workers);
+  }
+};
+
+/// All that visitors hold and how chains ended, to the bit; times apart.
+template <class Chains>
+std::vector<std::string> bits(std::vector<Chains> const& run) {
+  std::vector<std::string> all;
+  for (auto const& of : run)
+    for (std::size_t chain = 0; chain != of.chains.size(); ++chain) {
+      susc::archive_writer to;
+      to(of.chains[chain], of.outcomes[chain].steps, of.outcomes[chain].draws, of.outcomes[chain].diverged);
+      all.push_back(to.bytes());
+    }
+  return all;
+}
+
+/// Runs until `step` steps of chains were done in this process, all told; true if that was the end of it.
+template <class Run>
+bool run_for(Run run, std::size_t steps) {
+  std::atomic<std::size_t> done = 0;
+  std::atomic<bool> stop = false;
+  run.options.stop = &stop;
+  run.options.progress = [&](std::size_t) {
+    if (++done >= steps) stop = true;
+  };
+  try {
+    run();
+    return true;
+  } catch (susc::interrupted const& reason) {
+    check_words(reason.what(), {"interrupted", run.options.run_directory.empty() ? "nothing was kept" : "are kept in"});
+    return false;
+  }
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("checkpoint: interrupted anywhere, any number of times, a run ends with the same bits", S,
+                   susc::sgld, susc::leimkuhler_matthews, susc::exponential_integrator, susc::rmsprop_sgld, susc::sghmc,
+                   susc::sgnht, susc::mala) {
+  small_run<S> run;
+  auto const expected = bits(run());
+  susc::random::stream random({5});
+  for (int attempt = 0; attempt != 12; ++attempt) {
+    CAPTURE(attempt);
+    temporary_folder const folder;
+    run.options.run_directory = folder.path / "run";
+    run.options.common_minibatches = true;
+    // What is done again is not: progress counts the steps of former processes first.
+    for (std::size_t steps = 0, tries = 0;; ++tries) {
+      REQUIRE(tries < 1000);
+      run.workers.count = 1 + random.below(3);
+      steps += 1 + random.below(attempt < 2 ? 3 : 40);
+      if (run_for(run, steps)) break;
+    }
+    run.workers.count = 1;
+    CHECK(bits(run()) == expected);
+  }
+}
+
+TEST_CASE("checkpoint: by time too; a run that is done is not done again") {
+  temporary_folder const folder;
+  small_run run;
+  auto const expected = bits(run());
+  run.options.run_directory = folder.path;
+  run.options.seconds_between_checkpoints = 0;
+  CHECK(bits(run()) == expected);
+  auto const first = run(), second = run();
+  CHECK(bits(second) == expected);
+  for (std::size_t c = 0; c != first.size(); ++c)  // the seconds of the first run: no step was made since
+    for (std::size_t chain = 0; chain != 3; ++chain)
+      CHECK(first[c].outcomes[chain].step_seconds == second[c].outcomes[chain].step_seconds);
+  CHECK(folder.listing().size() == 2 + 2 * 3);
+}
+
+TEST_CASE("checkpoint: with other minibatches for each chain") {
+  temporary_folder const folder;
+  small_run run;
+  run.options.common_minibatches = false;
+  auto const expected = bits(run());
+  run.options.run_directory = folder.path;
+  for (std::size_t steps = 7; !run_for(run, steps); steps += 11) {
+  }
+  CHECK(bits(run()) == expected);
+}
+
+TEST_CASE("checkpoint: components and chains are added with the bits of a run that had them from the start") {
+  temporary_folder const folder;
+  small_run run;
+  run.options.all_weights = {{run.options.posterior, run.options.sampler}};  // else from the sizes of the components
+  auto const expected = bits(run());
+  run.options.run_directory = folder.path;
+  run.options.components = {"layer2"};
+  run.options.chains = 2;
+  run();
+  auto const kept = susc::read_file(folder.path / "layer2.1.chain");
+  run.options.chains = 3;
+  run.options.components = {"layer1", "layer2"};
+  auto const all = bits(run());
+  CHECK(susc::read_file(folder.path / "layer2.1.chain") == kept);
+  // The number of batches of the chains that were there is that of two chains.
+  REQUIRE(all.size() == expected.size());
+  for (std::size_t chain : {0, 1, 2, 5}) CHECK(all[chain] == expected[chain]);
+}
+
+TEST_CASE("checkpoint: draws are added: the draws of a longer run, in other batches") {
+  temporary_folder const folder;
+  small_run run;
+  run.options.draws = 20;
+  auto const longer = run();
+  run.options.run_directory = folder.path;
+  for (std::size_t const draws : {6, 13, 20}) {
+    run.options.draws = draws;
+    run();
+  }
+  auto const extended = run();
+  for (std::size_t c = 0; c != longer.size(); ++c)
+    for (std::size_t chain = 0; chain != 3; ++chain) {
+      auto const& [a_moments, a_trace, a_predictive, a_influence, a_acceptance] = longer[c].chains[chain].each;
+      auto const& [b_moments, b_trace, b_predictive, b_influence, b_acceptance] = extended[c].chains[chain].each;
+      CHECK(a_trace.traces == b_trace.traces);
+      CHECK(a_acceptance.traces == b_acceptance.traces);
+      CHECK(a_moments.observable_traces == b_moments.observable_traces);
+      auto const sum = [](auto const& batches) {
+        susc::moments all(batches[0].mean_shift.size());
+        for (auto const& b : batches) all.merge(b);
+        return all;
+      };
+      for (auto const& [a, b] : {std::pair{sum(a_moments.batches), sum(b_moments.batches)},
+                                 {sum(a_predictive.batches), sum(b_predictive.batches)}}) {
+        CHECK(a.count == 20);
+        CHECK(b.count == 20);
+        for (std::size_t j = 0; j != a.comoment.size(); ++j) {
+          CHECK(b.mean_shift[j] == doctest::Approx(a.mean_shift[j]).epsilon(1e-10));
+          CHECK(b.comoment[j] == doctest::Approx(a.comoment[j]).epsilon(1e-9));
+        }
+      }
+      auto const a = a_influence.covariance(), b = b_influence.covariance();
+      for (std::size_t i = 0; i != a.value.size(); ++i)
+        CHECK(b.value.flat(i) == doctest::Approx(a.value.flat(i)).epsilon(1e-9));
+      CHECK(longer[c].outcomes[chain].steps == extended[c].outcomes[chain].steps);
+    }
+}
+
+TEST_CASE("checkpoint: a run of other settings, weights or data is refused with what differs, and nothing is touched") {
+  temporary_folder const folder;
+  small_run run;
+  run.options.run_directory = folder.path;
+  run_for(run, 20);
+  auto const before = folder.listing();
+  auto const refused = [&](auto change, std::vector<std::string> const& words) {
+    auto other = run;
+    change(other);
+    check_words(error_message([&] { other(); }), words);
+    CHECK(folder.listing() == before);
+  };
+  refused([](auto& o) { o.options.seed = 2; }, {"seed is 1 there, 2 here"});
+  refused([](auto& o) { o.options.batch_size = 5; }, {"batch_size is 4 there, 5 here", "losses of a minibatch"});
+  refused([](auto& o) { o.options.burn_in = 4; }, {"burn_in is 3 there, 4 here"});
+  refused([](auto& o) { o.options.thinning = 1; }, {"thinning is 2 there, 1 here"});
+  refused([](auto& o) { o.options.gradient_accumulation = 1; }, {"gradient_accumulation is 2 there, 1 here"});
+  refused([](auto& o) { o.options.common_minibatches = false; }, {"common_minibatches is yes there, no here"});
+  refused([](auto& o) { o.options.sampler.step_size = .02; }, {".0.chain", "step_size is 0.01 there, 0.02 here"});
+  refused([](auto& o) { o.options.sampler.noise = .5; }, {"noise is 1 there, 0.5 here"});
+  refused([](auto& o) { o.options.posterior.n_beta = 11; }, {"n_beta is 10 there, 11 here"});
+  refused([](auto& o) { o.options.posterior.localization = 11; }, {"localization is 20 there, 11 here"});
+  refused([](auto& o) { o.options.draws = 5; }, {"6 draws, 5 are wanted"});
+  refused([](auto& o) { o.options.draws = 7; }, {"of 6 draws, 7 are wanted: resume with 6"});
+  refused([](auto& o) { o.probes[1].batch = points(2, 9); }, {"losses of probe 'second'"});
+  refused([](auto& o) { o.probes.pop_back(); }, {"losses of probe 'second'", "not set here"});
+}
+
+TEST_CASE("checkpoint: a damaged chain is refused by name, the others are kept") {
+  temporary_folder const folder;
+  small_run run;
+  auto const expected = bits(run());
+  run.options.run_directory = folder.path;
+  run_for(run, 40);
+  std::string const file = "layer2.0.chain", whole = susc::read_file(folder.path / file);
+  for (std::size_t const size : {whole.size() / 2, std::size_t{3}, std::size_t{0}}) {
+    folder.file(file, whole.substr(0, size));
+    check_words(error_message([&] { run(); }), {file, "cut short"});
+  }
+  std::string flipped = whole;
+  flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 4);
+  folder.file(file, flipped);
+  check_words(error_message([&] { run(); }), {file, "damaged"});
+  // Whole, but of something else.
+  susc::write_checked_file(folder.path / file, "suscchn", susc::run_directory::format, "something else");
+  CHECK_THROWS_AS(run(), susc::error);
+  std::filesystem::remove(folder.path / file);  // what the message leaves to do: that chain is done again
+  CHECK(bits(run()) == expected);
+}
+
+TEST_CASE("checkpoint: a chain that diverged is kept as such, its siblings go on") {
+  struct exploding : model {
+    using model::model;
+    double loss_and_gradient(std::span<double const> w, batch const& b, std::span<double> gradient) const {
+      double const loss = model::loss_and_gradient(w, b, gradient);
+      return w[0] > limit ? std::numeric_limits<double>::quiet_NaN() : loss;
+    }
+    double limit = 0;
+  };
+  temporary_folder const folder;
+  small_run run;
+  auto const execute = [&](susc::sampling_options<> const& options, double limit) {
+    exploding network{{2, 3, 3}};
+    network.limit = limit;
+    auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
+    return susc::run_chains(network, run.w, susc::data_distribution{run.evaluation, minibatch}, run.probes,
+                            susc::plan_sampling(network, options).components, options, susc::loss_trace{},
+                            susc::threads{1});
+  };
+  run.options.components = {"layer1"};
+  run.options.chains = 6;
+  double const limit = run.w[0] + .25;
+  auto const expected = execute(run.options, limit);
+  REQUIRE(expected[0].dropped_chains() > 0);
+  REQUIRE(expected[0].dropped_chains() < 6);
+  auto options = run.options;
+  options.run_directory = folder.path;
+  std::atomic<bool> stop = false;
+  std::atomic<std::size_t> done = 0;
+  options.stop = &stop;
+  std::size_t limit_of_steps = 9;
+  options.progress = [&](std::size_t) { stop = ++done >= limit_of_steps; };
+  for (int tries = 0;; ++tries) {
+    REQUIRE(tries < 100);
+    done = 0;
+    stop = false;
+    try {
+      CHECK(bits(execute(options, limit)) == bits(expected));
+      break;
+    } catch (susc::interrupted const&) {
+      limit_of_steps += 9;
+    }
+  }
+}
+
+TEST_CASE("checkpoint: visitors and samplers that cannot be kept are refused in a run directory, and run without") {
+  struct counter {
+    std::size_t seen = 0;
+    void start(susc::draw<model> const&, susc::draw_counts) {}
+    void add(susc::draw<model> const&) { ++seen; }
+    void merge(counter const& other) { seen += other.seen; }
+  };
+  temporary_folder const folder;
+  small_run run;
+  auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
+  auto const execute = [&] {
+    return susc::run_chains(run.network, run.w, susc::data_distribution{run.evaluation, minibatch}, run.probes,
+                            susc::plan_sampling(run.network, run.options).components, run.options, counter{});
+  };
+  CHECK(execute()[0].chains[0].seen == 6);
+  run.options.run_directory = folder.path;
+  check_words(error_message(execute), {"run_directory", "cannot be kept", "members"});
+}
+
+TEST_CASE("checkpoint: without a run directory an interruption says that nothing was kept") {
+  CHECK(!run_for(small_run{}, 10));
+}
