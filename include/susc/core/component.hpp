@@ -13,9 +13,9 @@ namespace susc {
 
 /// Coordinates [begin, end) of the flat weight vector.
 struct index_range {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  constexpr std::size_t size() const { return end - begin; }
+  std::size_t begin = 0;                                      ///< the first coordinate
+  std::size_t end = 0;                                        ///< the one after the last
+  constexpr std::size_t size() const { return end - begin; }  ///< number of coordinates
   friend constexpr bool operator==(index_range, index_range) = default;
   static void members(auto& self, auto&& each) { each(self.begin, self.end); }
 };
@@ -23,7 +23,7 @@ struct index_range {
 /// A named subset of coordinates; ranges are sorted, disjoint, non-empty and not adjacent.
 class component {
  public:
-  component() = default;
+  component() = default;  ///< Without name and coordinates; only to be assigned to.
   /// Sorts and joins the ranges. Throws if the name is empty, a range is reversed, or nothing is selected.
   component(std::string name, std::vector<index_range> ranges) : name_(std::move(name)) {
     require(!name_.empty(), "a component needs a name");
@@ -40,8 +40,8 @@ class component {
     for (index_range const r : ranges_) size_ += r.size();
   }
 
-  std::string const& name() const { return name_; }
-  std::span<index_range const> ranges() const { return ranges_; }
+  std::string const& name() const { return name_; }                ///< as asked for, for a union "l0h1+l1h4"
+  std::span<index_range const> ranges() const { return ranges_; }  ///< sorted by their begin
   /// Number of coordinates selected.
   std::size_t size() const { return size_; }
 

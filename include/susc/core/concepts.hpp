@@ -104,7 +104,8 @@ concept FreezableGradientModel = FreezableModel<M> &&
        { m.loss_and_gradient(w, frozen, c, gradient) } -> std::same_as<typename M::scalar>; } ||
      detail::because<"a FreezableGradientModel needs `scalar loss_and_gradient(std::span<scalar const> w, frozen const&, susc::component const&, std::span<scalar> gradient) const`">);
 
-/// What may be asked of a model about one batch: the functions above by their cost.
+/// What may be asked of a model about one batch: the functions above by their cost. frozen_losses and frozen_gradient
+/// are what remains to be done with a batch that freeze was called for.
 enum class pass { losses, gradient, freeze, frozen_losses, frozen_gradient };
 
 /// Tells the floating-point operations of a pass (of `gradient` and `frozen_gradient`: with the losses), multiply and

@@ -11,7 +11,7 @@ namespace susc {
 /// Thrown for every input that the library cannot use. The message is one line for a person to read.
 class error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  using std::runtime_error::runtime_error;  ///< From a message.
 };
 
 namespace detail {

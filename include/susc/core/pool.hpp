@@ -13,9 +13,9 @@ namespace susc {
 template <class T>
 class pool {
  public:
-  pool() = default;
-  pool(pool const&) {}
-  pool& operator=(pool const&) { return *this; }
+  pool() = default;                               ///< Empty: the first borrower makes a value.
+  pool(pool const&) {}                            ///< Empty: values are working memory, not content.
+  pool& operator=(pool const&) { return *this; }  ///< Keeps its own values.
 
   /// Runs `use(T&)` on a value that no other thread has.
   template <class F>

@@ -14,11 +14,12 @@
 
 namespace susc::random {
 
+/// 128 random bits, or a counter.
 using words = std::array<std::uint32_t, 4>;
 
 /// Names one stream of random numbers.
 struct key {
-  std::uint64_t bits = 0;
+  std::uint64_t bits = 0;  ///< a seed, or what fold_in made of one
   friend constexpr bool operator==(key, key) = default;
 };
 
@@ -56,6 +57,7 @@ struct normal_source {
   std::uint64_t counter;  ///< low counter words; the high words are the step
   unsigned word;          ///< 0 and 1: cosine and sine of the first Box-Muller pair; 2 and 3: of the second
 };
+/// Where element `index` of a step comes from.
 constexpr normal_source locate_normal(std::uint64_t index) {
   std::uint64_t const lane = index % 16;
   return {index / normal_group * 16 + lane, static_cast<unsigned>(index % normal_group / 16)};
@@ -80,11 +82,12 @@ T normal(key k, std::uint64_t step, std::uint64_t index) {
 /// Satisfies std::uniform_random_bit_generator.
 class stream {
  public:
-  using result_type = std::uint32_t;
-  explicit constexpr stream(key k) : key_(k) {}
-  static constexpr result_type min() { return 0; }
-  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
+  using result_type = std::uint32_t;                ///< 32 random bits
+  explicit constexpr stream(key k) : key_(k) {}     ///< Begins at counter 0 of the key.
+  static constexpr result_type min() { return 0; }  ///< the least number
+  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }  ///< the largest number
 
+  /// Uniform 32 bits.
   constexpr result_type operator()() {
     if (used_ == 4) {
       block_ = philox({static_cast<std::uint32_t>(next_), static_cast<std::uint32_t>(next_ >> 32), 0u, 1u}, key_);
@@ -105,6 +108,7 @@ class stream {
       if (value < limit) return value % count;
     }
   }
+  /// Standard normal, Box-Muller from two uniforms.
   double normal() {
     double const u = 1 - uniform();
     return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * uniform());

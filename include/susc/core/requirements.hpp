@@ -12,9 +12,11 @@ constexpr bool version_at_least(int found_major, int found_minor, int least_majo
 }
 }  // namespace susc::detail
 
+/// The argument as a string.
 #define SUSC_TEXT_AS_WRITTEN(x) #x
 /// What a macro stands for, as a string literal.
 #define SUSC_TEXT(x) SUSC_TEXT_AS_WRITTEN(x)
+/// "first.second".
 #define SUSC_VERSION_TEXT(first, second) SUSC_TEXT(first) "." SUSC_TEXT(second)
 
 /// Stands below the includes of every header that includes a library of others: its name, the macros of its version,

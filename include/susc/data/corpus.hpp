@@ -21,19 +21,20 @@ namespace susc {
 
 /// Bytes [offset, offset + size) of a file: all of a small file, a piece of a large one.
 struct document {
-  std::filesystem::path path;
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;  ///< bytes
+  std::filesystem::path path;  ///< of the file, as it was found
+  std::uint64_t offset = 0;    ///< bytes before it in the file
+  std::uint64_t size = 0;      ///< bytes
   friend bool operator==(document const&, document const&) = default;
 };
 
 /// Documents of one kind.
 struct domain {
-  std::string name;
+  std::string name;                 ///< of the folder, or of the language
   std::vector<document> documents;  ///< sorted by path and offset
   std::uint64_t bytes = 0;          ///< sum of the documents' sizes
 };
 
+/// What was found: an index, no text.
 struct corpus {
   std::vector<domain> domains;    ///< at least two
   std::size_t skipped_files = 0;  ///< binary or unreadable files met
@@ -247,8 +248,8 @@ inline corpus system_corpus(std::uint64_t domain_bytes = 8 << 20, random::key ke
 
 /// A domain's documents, to train on and to measure on.
 struct document_split {
-  std::vector<document> training;
-  std::vector<document> held_out;
+  std::vector<document> training;  ///< in random order
+  std::vector<document> held_out;  ///< in random order
 };
 
 /// Holds out the nearest whole number of documents to the fraction, chosen by hash of path and offset; pieces of one

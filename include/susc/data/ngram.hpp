@@ -25,7 +25,8 @@ class unigram_model {
     for (std::uint64_t const count : unigram_counts(training, vocabulary))
       probability_.push_back((static_cast<double>(count) + alpha) / total);
   }
-  std::size_t vocabulary() const { return probability_.size(); }
+  std::size_t vocabulary() const { return probability_.size(); }  ///< number of tokens
+  /// P(next), whatever came before.
   double probability(token, token next) const { return probability_[static_cast<std::size_t>(next)]; }
 
  private:
@@ -51,7 +52,8 @@ class bigram_model {
       }
     }
   }
-  std::size_t vocabulary() const { return contexts_.size(); }
+  std::size_t vocabulary() const { return contexts_.size(); }  ///< number of tokens
+  /// p(next | previous).
   double probability(token previous, token next) const {
     context const& after = contexts_[static_cast<std::size_t>(previous)];
     double const shorter = unigram_.probability(previous, next);

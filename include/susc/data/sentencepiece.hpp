@@ -28,7 +28,7 @@ namespace susc {
 /// which SentencePiece uses for the space and which therefore comes back as one.
 class sentencepiece_tokenizer {
  public:
-  /// From the bytes that serialized() returned. Throws if they are no model or lack <s> or <unk>.
+  /// From the bytes that serialized() returned. Throws if they are no model or lack `<s>` or `<unk>`.
   explicit sentencepiece_tokenizer(std::string serialized) : serialized_(std::move(serialized)) {
     auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
     auto const status = processor->LoadFromSerializedProto(serialized_);
@@ -42,12 +42,14 @@ class sentencepiece_tokenizer {
     processor_ = std::move(processor);
   }
 
-  std::size_t vocabulary() const { return pieces_.size(); }
-  token bos() const { return processor_->bos_id(); }
+  std::size_t vocabulary() const { return pieces_.size(); }  ///< number of pieces
+  token bos() const { return processor_->bos_id(); }         ///< the id of `<s>`
   /// The id of every run of characters without a piece of their own.
   token unknown() const { return processor_->unk_id(); }
+  /// Neither control symbol nor unknown.
   bool is_text(token id) const { return !processor_->IsControl(id) && !processor_->IsUnknown(id); }
 
+  /// Ids of the text, without bos(). Throws susc::error if SentencePiece reports one.
   std::vector<token> encode(std::string_view text) const {
     std::vector<token> ids;
     std::vector<int> line_ids;

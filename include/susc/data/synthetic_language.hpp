@@ -15,18 +15,18 @@ namespace susc {
 
 /// Token 0 is BOS, 1..8 open a bracket, 9..16 close it, the others are words.
 struct synthetic_language {
-  static constexpr token bos = 0;
-  static constexpr token bracket_types = 8;
-  static constexpr token first_word = 1 + 2 * bracket_types;
+  static constexpr token bos = 0;                             ///< opens every sequence
+  static constexpr token bracket_types = 8;                   ///< pairs of brackets
+  static constexpr token first_word = 1 + 2 * bracket_types;  ///< 17; all ids from here on are words
   /// Probabilities of a word's four successors.
   static constexpr std::array<double, 4> successor_probabilities{.5, .25, .15, .1};
 
-  std::size_t vocabulary = 0;
+  std::size_t vocabulary = 0;                    ///< number of tokens
   std::vector<std::array<token, 4>> successors;  ///< (vocabulary - first_word), four different words each
   std::vector<std::vector<token>> phrases;       ///< 96 of 3 to 8 words
 
-  bool opens(token id) const { return id >= 1 && id <= bracket_types; }
-  bool closes(token id) const { return id > bracket_types && id < first_word; }
+  bool opens(token id) const { return id >= 1 && id <= bracket_types; }          ///< an opening bracket
+  bool closes(token id) const { return id > bracket_types && id < first_word; }  ///< a closing bracket
   /// A token for display: "<s>", a bracket, or "w17". Throws for an id outside of the vocabulary.
   std::string piece(token id) const {
     require(id >= 0 && static_cast<std::size_t>(id) < vocabulary, "token ", id, " is not in the vocabulary of ",
@@ -44,9 +44,11 @@ struct synthetic_language {
 /// induction: a random segment of 4 to 16 tokens (any but BOS), new for each sequence, repeated from a random phase on;
 ///            before a quarter of the repeats 0 to 4 random tokens.
 enum class synthetic_domain { bigram, phrases, brackets, induction };
+/// All four, in the order of generate_mixture.
 inline constexpr std::array<synthetic_domain, 4> synthetic_domains{
     synthetic_domain::bigram, synthetic_domain::phrases, synthetic_domain::brackets, synthetic_domain::induction};
 
+/// "bigram", "phrases", "brackets" or "induction".
 inline std::string_view name_of(synthetic_domain domain) {
   constexpr std::array<std::string_view, 4> names{"bigram", "phrases", "brackets", "induction"};
   return names[static_cast<std::size_t>(domain)];

@@ -10,15 +10,17 @@
 
 namespace susc {
 
+/// The id of a token, below the vocabulary's size.
 using token = std::int32_t;
 
 /// Token ids (sequences, length), row-major. An example is a token in its context: each sequence has length - 1 of
 /// them, the first token being given.
 struct token_batch {
-  std::vector<token> tokens;
-  std::size_t sequences = 0;
-  std::size_t length = 0;
+  std::vector<token> tokens;  ///< (sequences, length)
+  std::size_t sequences = 0;  ///< rows
+  std::size_t length = 0;     ///< tokens of a row
 
+  /// Row i, (length,).
   std::span<token const> sequence(std::size_t i) const { return {tokens.data() + i * length, length}; }
   /// Number of per-token losses, sequences * (length - 1).
   std::size_t example_count() const { return length == 0 ? 0 : sequences * (length - 1); }

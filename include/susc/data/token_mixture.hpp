@@ -11,12 +11,13 @@ namespace susc {
 
 /// A sequence is drawn from part i with probability proportional to its weight, then uniformly within the part.
 struct token_mixture {
+  /// One of the datasets.
   struct part {
-    std::string name;
-    token_batch sequences;
-    double weight = 1;
+    std::string name;       ///< in messages
+    token_batch sequences;  ///< all of one length
+    double weight = 1;      ///< not negative; need not sum to 1
   };
-  std::vector<part> parts;
+  std::vector<part> parts;  ///< at least one of positive weight
 
   /// `size` sequences drawn independently. Throws if there is nothing to draw from, or parts differ in length.
   token_batch sample(std::size_t size, random::key key) const {

@@ -42,10 +42,11 @@ concept Tokenizer =
 
 /// Every byte is a token; id 256 is BOS. Any text is reproduced exactly.
 struct byte_tokenizer {
-  std::size_t vocabulary() const { return 257; }
-  token bos() const { return 256; }
-  bool is_text(token id) const { return id != bos(); }
+  std::size_t vocabulary() const { return 257; }        ///< 256 bytes and BOS
+  token bos() const { return 256; }                     ///< opens every sequence
+  bool is_text(token id) const { return id != bos(); }  ///< any byte
 
+  /// One id a byte.
   std::vector<token> encode(std::string_view text) const {
     std::vector<token> ids;
     ids.reserve(text.size());

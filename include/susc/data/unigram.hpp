@@ -45,6 +45,7 @@ class unigram_sampler {
     for (std::uint64_t const weight : weights) cumulative_.push_back(sum += weight);
     require(sum != 0, "cannot draw tokens from a distribution without weight");
   }
+  /// One token; ids of weight 0 are never drawn.
   token operator()(random::stream& stream) const {
     auto const above = std::upper_bound(cumulative_.begin(), cumulative_.end(), stream.below(cumulative_.back()));
     return static_cast<token>(above - cumulative_.begin());

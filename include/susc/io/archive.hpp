@@ -69,11 +69,12 @@ concept Archivable = detail::archivable<T>();
 /// Appends values to bytes().
 class archive_writer {
  public:
+  /// Appends the values, in order.
   template <Archivable... T>
   void operator()(T const&... values) {
     (write(values), ...);
   }
-  std::string const& bytes() const { return bytes_; }
+  std::string const& bytes() const { return bytes_; }  ///< what was written so far
 
  private:
   template <class T>
@@ -107,8 +108,10 @@ class archive_writer {
 /// for more elements than there are bytes left, whatever the bytes are. Throws susc::error, beginning with `where`.
 class archive_reader {
  public:
+  /// Reads `bytes`, which must outlive it; `where` begins its messages.
   archive_reader(std::string_view bytes, std::string where) : rest_(bytes), where_(std::move(where)) {}
 
+  /// Reads the values in the order written. Throws susc::error where the bytes end or do not fit.
   template <Archivable... T>
   void operator()(T&... values) {
     (read(values), ...);

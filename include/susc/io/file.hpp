@@ -81,7 +81,7 @@ class input_file {
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
 
-  std::string path() const { return path_.string(); }
+  std::string path() const { return path_.string(); }  ///< as given to the constructor
   /// Bytes in the file when it was opened.
   std::uint64_t size() const { return size_; }
 
@@ -178,9 +178,9 @@ class staged_directory {
       fail("output folder '", directory.string(), "': ", reason.what());
     }
   }
-  staged_directory(staged_directory const&) = delete;
-  staged_directory& operator=(staged_directory const&) = delete;
-  ~staged_directory() { discard(); }
+  staged_directory(staged_directory const&) = delete;             ///< There is one owner.
+  staged_directory& operator=(staged_directory const&) = delete;  ///< There is one owner.
+  ~staged_directory() { discard(); }                              ///< Removes what was not committed.
 
   /// Where to write; subfolders are allowed. Empty after commit().
   std::filesystem::path const& path() const { return staging_; }

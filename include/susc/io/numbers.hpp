@@ -25,7 +25,8 @@ static_assert(std::endian::native == std::endian::little, "susc reads and writes
 
 /// IEEE 754 binary16, as stored: 1 sign, 5 exponent and 10 fraction bits. Every value is exact in a float.
 struct float16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  ///< as in the file
+  /// Its value, exactly.
   operator float() const {
     int const exponent = bits >> 10 & 0x1F, fraction = bits & 0x3FF;
     float magnitude =
@@ -38,7 +39,8 @@ struct float16 {
 
 /// bfloat16, as stored: the upper half of a float.
 struct bfloat16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  ///< as in the file
+  /// Its value, exactly.
   operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 };
 

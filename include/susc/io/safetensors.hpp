@@ -222,9 +222,9 @@ class safetensors_file {
 
 /// A tensor to be written: values row-major, in one of the two types that the library computes in.
 struct named_tensor {
-  std::string name;
-  std::vector<std::size_t> shape;
-  std::variant<std::span<float const>, std::span<double const>> values;
+  std::string name;                ///< UTF-8, not "__metadata__", in the file once
+  std::vector<std::size_t> shape;  ///< () for a single number
+  std::variant<std::span<float const>, std::span<double const>> values;  ///< as many as the shape says; not owned
 };
 
 /// Writes tensors and free text as a safetensors file, atomically. The bytes do not depend on the order of `tensors`:

@@ -10,13 +10,17 @@
 
 namespace susc::kernels {
 
+/// Bound of the error against double, in units of eps (1 + |x|).
 inline constexpr double activation_error = 16;
 
+/// max(x, 0), of slope 0 at 0.
 struct relu {
+  /// Lane by lane.
   template <class V>
   static V value(V x) {
     return xsimd::max(x, V(0));
   }
+  /// Its derivative.
   template <class V>
   static V slope(V x) {
     return xsimd::select(x > V(0), V(1), V(0));
@@ -25,11 +29,13 @@ struct relu {
 
 /// x Φ(x), Φ the normal distribution function.
 struct gelu {
+  /// Lane by lane.
   template <class V>
   static V value(V x) {
     using T = typename V::value_type;
     return V(T(0.5)) * x * (V(T(1)) + xsimd::erf(x * V(T(1) / std::numbers::sqrt2_v<T>)));
   }
+  /// Its derivative.
   template <class V>
   static V slope(V x) {
     using T = typename V::value_type;
@@ -42,6 +48,7 @@ struct gelu {
 /// x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), GPT-2's approximation: x times the logistic function of twice the
 /// argument of tanh, which takes one exponential.
 struct gelu_new {
+  /// 1 / (1 + exp(-2 y)) of tanh's argument y.
   template <class V>
   static V logistic(V x) {
     using T = typename V::value_type;
@@ -49,10 +56,12 @@ struct gelu_new {
     V const argument = V(factor) * x * (V(T(1)) + V(T(0.044715)) * x * x);
     return V(T(1)) / (V(T(1)) + xsimd::exp(xsimd::min(argument, V(T(80)))));  // beyond, the result is 0 in any case
   }
+  /// Lane by lane.
   template <class V>
   static V value(V x) {
     return x * logistic(x);
   }
+  /// Its derivative.
   template <class V>
   static V slope(V x) {
     using T = typename V::value_type;

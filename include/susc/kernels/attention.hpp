@@ -23,6 +23,7 @@ namespace susc::kernels {
 inline constexpr std::size_t attention_block = 128;  ///< keys a block: a multiple of every panel
 template <class T>
 inline constexpr std::size_t attention_panel = 2 * lane_count<T>;  ///< queries a panel
+/// Bound of the error against double: see the top of the file.
 inline constexpr double attention_error = 2;
 
 namespace detail {
@@ -36,13 +37,14 @@ constexpr std::size_t padded_length(std::size_t length) {
 /// the head_width, padded to registers.
 template <class T>
 struct attention_scratch {
-  aligned_vector<T> keys, values, dk, dv;     // (block, wide)
-  aligned_vector<T> scores, slopes;           // (block, panel): Pᵀ and dSᵀ, keys as rows, queries as lanes
-  aligned_vector<T> queries, dz;              // (T, wide)
-  aligned_vector<T> query_panels, dz_panels;  // (T / panel, wide, panel): each panel transposed
-  aligned_vector<T> sums;                     // (T, wide): Σ_j exp(score - largest) v[j,:]; backward: dq
-  aligned_vector<T> largest, sum;             // (T): of the softmax so far; backward: log_sum and dz[i,:]·z[i,:]
+  aligned_vector<T> keys, values, dk, dv;     ///< (block, wide)
+  aligned_vector<T> scores, slopes;           ///< (block, panel): Pᵀ and dSᵀ, keys as rows, queries as lanes
+  aligned_vector<T> queries, dz;              ///< (T, wide)
+  aligned_vector<T> query_panels, dz_panels;  ///< (T / panel, wide, panel): each panel transposed
+  aligned_vector<T> sums;                     ///< (T, wide): Σ_j exp(score - largest) v[j,:]; backward: dq
+  aligned_vector<T> largest, sum;             ///< (T): of the softmax so far; backward: log_sum and dz[i,:]·z[i,:]
 
+  /// Makes room for sequences of `length`.
   void reserve(std::size_t length, std::size_t head_width) {
     std::size_t const wide = padded<T>(head_width), rows = detail::padded_length<T>(length);
     for (auto* buffer : {&keys, &values, &dk, &dv}) grow(*buffer, attention_block * wide);
@@ -198,6 +200,7 @@ void softmax_panel(T* scores, std::size_t count, T* largest, T* sum, T* keep) {
 }
 }  // namespace detail
 
+/// The forward pass: z and log_sum are overwritten.
 template <class T>
 void causal_attention(T* z, std::size_t ldz, T* log_sum, T const* q, std::size_t ldq, T const* k, std::size_t ldk,
                       T const* v, std::size_t ldv, std::size_t length, std::size_t head_width,

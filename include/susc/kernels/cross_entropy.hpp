@@ -19,6 +19,7 @@
 
 namespace susc::kernels {
 
+/// Bound of the error against double: see the top of the file.
 inline constexpr double cross_entropy_error = 8;
 
 namespace detail {
@@ -80,9 +81,9 @@ void add_row(T* row, T const* other, std::size_t count) {
 /// Reusable memory of the kernels; grows to the largest problem seen.
 template <class T>
 struct cross_entropy_scratch {
-  packed_matrix<T> w, transposed;
-  aligned_vector<T> logits, target_rows;
-  std::vector<detail::running_sum<T>> tokens;
+  packed_matrix<T> w, transposed;              ///< a block of W, or W, and its transpose
+  aligned_vector<T> logits, target_rows;       ///< of the tokens worked on; columns of W of their targets
+  std::vector<detail::running_sum<T>> tokens;  ///< (tokens)
 };
 
 /// Elements of T that the scratch grows to in losses and gradients, those by W among them.

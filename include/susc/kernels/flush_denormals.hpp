@@ -11,6 +11,7 @@
 
 namespace susc::kernels {
 
+/// Sets the calling thread's mode while it lives; does nothing on other processors than x86 and ARM.
 class flush_denormals {
  public:
 #if defined(__SSE2__)

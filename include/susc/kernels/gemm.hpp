@@ -183,18 +183,21 @@ void product(matrix<T> c, strided<T> a, strided<T> b, std::size_t k, output mode
 }
 }  // namespace detail
 
+/// C (m, n) (+)= A (m, k) B (k, n).
 template <class T>
 void multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
               precision how = precision::single) {
   detail::product<T>(c, {a.data, a.stride, 1}, {b.data, b.stride, 1}, a.columns, mode, how);
 }
 
+/// C (m, n) (+)= A (m, k) Bᵀ, B (n, k).
 template <class T>
 void multiply_transposed(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
                          precision how = precision::single) {
   detail::product<T>(c, {a.data, a.stride, 1}, {b.data, 1, b.stride}, a.columns, mode, how);
 }
 
+/// C (m, n) (+)= Aᵀ B, A (k, m), B (k, n).
 template <class T>
 void transposed_multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
                          precision how = precision::single) {
@@ -214,13 +217,14 @@ class packed_matrix {
   void pack_transposed(matrix<T const> b, precision how = precision::single) {
     take({b.data, 1, b.stride}, b.columns, b.rows, how);
   }
-  std::size_t rows() const { return rows_; }
-  std::size_t columns() const { return columns_; }
-  T const* data() const { return panels_.data(); }
+  std::size_t rows() const { return rows_; }        ///< k
+  std::size_t columns() const { return columns_; }  ///< n
+  T const* data() const { return panels_.data(); }  ///< the panels, where it is not split
   /// Where it is split, the tiles; null where not.
   std::uint32_t const* tiles() const { return split_ ? tiles_.data() : nullptr; }
   /// Elements held.
   std::size_t size() const { return panels_.size(); }
+  /// Elements that packing B (rows, columns) takes, whole panels.
   static constexpr std::size_t size(std::size_t rows, std::size_t columns) {
     constexpr std::size_t wide = detail::tile_columns<T>;
     return rows * ((columns + wide - 1) / wide * wide);

@@ -14,6 +14,7 @@
 namespace susc::kernels {
 
 inline constexpr double layer_norm_epsilon = 1e-5;  ///< PyTorch's and TransformerLens's default
+/// Bound of the error against double: see the top of the file.
 inline constexpr double layer_norm_error = 4;
 
 namespace detail {
@@ -34,6 +35,7 @@ lanes<T> sum_in_chains(std::size_t whole, F add) {
 }
 }  // namespace detail
 
+/// The forward pass. y may be x.
 template <class T>
 void layer_norm(T* y, T* mean, T* rstd, T const* x, T const* gain, T const* bias, std::size_t tokens,
                 std::size_t width) {

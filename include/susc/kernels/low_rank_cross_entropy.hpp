@@ -30,8 +30,8 @@ constexpr std::size_t low_rank_block(std::size_t vocabulary) {
 /// Reusable memory of the kernel; grows to the largest problem seen.
 template <class T>
 struct low_rank_scratch {
-  packed_matrix<T> m, transposed;
-  aligned_vector<T> u, scaled_z, factors;
+  packed_matrix<T> m, transposed;          ///< M and its transpose
+  aligned_vector<T> u, scaled_z, factors;  ///< of the tokens worked on
 };
 
 /// Elements of T that the scratch grows to with gradients.
@@ -45,10 +45,10 @@ constexpr std::size_t low_rank_scratch_size(std::size_t tokens, std::size_t rank
 /// dz and dscale are overwritten, dm is added to: the gradient of `weight` times the sum of the losses.
 template <class T>
 struct low_rank_gradient {
-  T* dz;
-  T* dm;
-  T* dscale;
-  T weight;
+  T* dz;      ///< (tokens, rank)
+  T* dm;      ///< (rank, vocabulary)
+  T* dscale;  ///< (tokens)
+  T weight;   ///< of the sum
 };
 
 namespace detail {

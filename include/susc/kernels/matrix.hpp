@@ -9,14 +9,17 @@ namespace susc::kernels {
 /// A row-major matrix in someone else's memory.
 template <class T>
 struct matrix {
-  T* data;
-  std::size_t rows;
-  std::size_t columns;
-  std::size_t stride;  ///< elements from one row to the next
+  T* data;              ///< element (i, j) at data[i * stride + j]
+  std::size_t rows;     ///< m of an (m, n) matrix
+  std::size_t columns;  ///< n of an (m, n) matrix
+  std::size_t stride;   ///< elements from one row to the next
 
+  /// Rows one after the other.
   constexpr matrix(T* data, std::size_t rows, std::size_t columns) : matrix(data, rows, columns, columns) {}
+  /// Rows `stride` elements apart, at least `columns`.
   constexpr matrix(T* data, std::size_t rows, std::size_t columns, std::size_t stride)
       : data(data), rows(rows), columns(columns), stride(stride) {}
+  /// The same, not to be written to.
   constexpr operator matrix<T const>() const { return {data, rows, columns, stride}; }
 };
 
@@ -30,6 +33,7 @@ struct strided {
 };
 }  // namespace detail
 
+/// Whether a product replaces C or is added to it.
 enum class output { overwrite, add };
 
 /// How products of floats are computed; those of doubles do not ask. `single` is float32 throughout. `split_bfloat16`

@@ -16,13 +16,16 @@ namespace susc::kernels {
 template <class T>
 using lanes = xsimd::batch<T>;
 
+/// Lanes of T in a register.
 template <class T>
 inline constexpr std::size_t lane_count = xsimd::batch<T>::size;
 
+/// lane_count values, aligned or not.
 template <class T>
 lanes<T> load(T const* from) {
   return lanes<T>::load_unaligned(from);
 }
+/// To lane_count values, aligned or not.
 template <class T>
 void store(T* to, lanes<T> value) {
   value.store_unaligned(to);
@@ -36,6 +39,7 @@ lanes<T> multiply_add(lanes<T> a, lanes<T> b, lanes<T> c) {
   return a * b + c;
 #endif
 }
+/// The larger of a and b, lane by lane.
 template <class T>
 lanes<T> maximum(lanes<T> a, lanes<T> b) {
   return xsimd::max(a, b);
@@ -45,14 +49,17 @@ template <class Condition, class T>
 lanes<T> choose(Condition condition, lanes<T> a, lanes<T> b) {
   return xsimd::select(condition, a, b);
 }
+/// Lane by lane.
 template <class T>
 lanes<T> absolute(lanes<T> x) {
   return xsimd::abs(x);
 }
+/// In an order that the target chooses.
 template <class T>
 T sum_of_lanes(lanes<T> x) {
   return xsimd::hadd(x);
 }
+/// The largest lane.
 template <class T>
 T maximum_of_lanes(lanes<T> x) {
   T values[lane_count<T>];
@@ -61,10 +68,13 @@ T maximum_of_lanes(lanes<T> x) {
 }
 /// Lanes of 32-bit words, as many as of float.
 using words = xsimd::batch<std::uint32_t>;
+/// Lanes of 64-bit words, half as many.
 using long_words = xsimd::batch<std::uint64_t>;
+/// The same bits.
 inline words as_words(lanes<float> x) {
   return xsimd::bitwise_cast<words>(x);
 }
+/// The same bits.
 inline lanes<float> as_floats(words x) {
   return xsimd::bitwise_cast<lanes<float>>(x);
 }
@@ -89,6 +99,7 @@ lanes<float> polynomial(lanes<float> x, float c0, Rest... rest) {
   ((sum = multiply_add(sum, x, lanes<float>(rest))), ...);
   return sum;
 }
+/// Bound of the relative error of `exponential`, in eps.
 inline constexpr double exponential_error = 2;
 /// Relative error <= exponential_error * eps for x <= 88; results below the smallest normal number may be 0, so masked
 /// scores (-1e30, -inf) give exactly 0.
@@ -112,6 +123,7 @@ inline lanes<float> exponential(lanes<float> x) {
   return choose(x < lanes<float>(lowest), lanes<float>(0.0f), e);
 }
 
+/// Natural, lane by lane.
 template <class T>
 lanes<T> logarithm(lanes<T> x) {
   return xsimd::log(x);

@@ -25,6 +25,7 @@
 
 namespace susc::kernels {
 
+/// 3 · 2⁻¹⁶, in units of |A| |B|: see the top of the file.
 inline constexpr double split_bfloat16_error = 3.0 / 65536;
 
 namespace detail {

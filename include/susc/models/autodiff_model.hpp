@@ -19,11 +19,11 @@ namespace susc {
 template <class Example, class Loss>
 class autodiff_model {
  public:
-  using scalar = double;
-  using batch = std::vector<Example>;
+  using scalar = double;               ///< of weights and losses
+  using batch = std::vector<Example>;  ///< examples
   /// A number with its derivatives along `width` weights.
   static constexpr std::size_t width = 8;
-  using jet = ceres::Jet<double, static_cast<int>(width)>;
+  using jet = ceres::Jet<double, static_cast<int>(width)>;  ///< the number with derivatives
   static_assert(
       requires(Loss const& loss, std::span<double const> w, Example const& e) {
         { loss(w, e) } -> std::same_as<double>;
@@ -34,6 +34,7 @@ class autodiff_model {
       "from_loss needs a loss: a const `T loss(std::span<T const> w, Example const&)` for T = double and T = "
       "ceres::Jet<double, 8>");
 
+  /// Of `parameters` weights; components besides "full" may be named.
   autodiff_model(std::size_t parameters, Loss loss, std::vector<component> components)
       : parameters_(parameters), loss_(std::move(loss)), components_(std::move(components)) {
     require(parameters_ != 0, "from_loss: 0 parameters, must have at least 1");
@@ -43,8 +44,8 @@ class autodiff_model {
     components_.insert(components_.begin(), full_component(parameters_));
   }
 
-  std::size_t parameter_count() const { return parameters_; }
-  std::size_t example_count(batch const& b) const { return b.size(); }
+  std::size_t parameter_count() const { return parameters_; }           ///< number of weights
+  std::size_t example_count(batch const& b) const { return b.size(); }  ///< size of the batch
   /// "full", then those given.
   std::vector<component> components() const { return components_; }
 
@@ -98,7 +99,7 @@ class autodiff_model {
 
 /// The model of `parameters` weights whose loss of one example is `T loss(std::span<T const> w, example)`, in nats, for
 /// T = double and for a number with derivatives, ceres::Jet<double, 8>: a lambda `[]<class T>(std::span<T const> w,
-/// point const& p) { ... }` of arithmetic and the functions of <cmath> without std:: (a `using std::exp;` serves
+/// point const& p) { ... }` of arithmetic and the functions of `<cmath>` without std:: (a `using std::exp;` serves
 /// double).
 ///
 /// Forward mode: a gradient of a component of P weights costs P/8 passes, each somewhat dearer than the losses. It is

@@ -17,8 +17,8 @@ namespace susc {
 template <class Example, class Loss, class Gradient>
 class callable_model {
  public:
-  using scalar = double;
-  using batch = std::vector<Example>;
+  using scalar = double;               ///< of weights and losses
+  using batch = std::vector<Example>;  ///< examples
   static_assert(std::is_invocable_r_v<double, Loss const&, std::span<double const>, Example const&>,
                 "from_callables needs a loss: a const `double loss(std::span<double const> w, Example const&)`");
   static_assert(
@@ -28,6 +28,7 @@ class callable_model {
       "from_callables needs a gradient: a const `void gradient(std::span<double const> w, Example const&, "
       "std::span<double> sum)` that adds to sum");
 
+  /// Of `parameters` weights; components besides "full" may be named.
   callable_model(std::size_t parameters, Loss loss, Gradient gradient, std::vector<component> components)
       : parameters_(parameters),
         loss_(std::move(loss)),
@@ -40,8 +41,8 @@ class callable_model {
     components_.insert(components_.begin(), full_component(parameters_));
   }
 
-  std::size_t parameter_count() const { return parameters_; }
-  std::size_t example_count(batch const& b) const { return b.size(); }
+  std::size_t parameter_count() const { return parameters_; }           ///< number of weights
+  std::size_t example_count(batch const& b) const { return b.size(); }  ///< size of the batch
   /// "full", then those given.
   std::vector<component> components() const { return components_; }
 

@@ -58,13 +58,17 @@ class eigen_model {
       "eigen_model needs a functor with `double loss_and_gradient(Eigen::Ref<Eigen::VectorXd const> const& w, "
       "batch const&, Eigen::Ref<Eigen::VectorXd> gradient) const`");
 
-  using scalar = double;
-  using batch = typename F::batch;
+  using scalar = double;            ///< of weights and losses
+  using batch = typename F::batch;  ///< examples
 
+  /// Takes the functor by value.
   explicit eigen_model(F functor) : functor_(std::move(functor)) {}
 
+  /// Number of weights.
   std::size_t parameter_count() const { return static_cast<std::size_t>(functor_.parameter_count()); }
+  /// The functor's.
   std::size_t example_count(batch const& b) const { return static_cast<std::size_t>(functor_.example_count(b)); }
+  /// The functor's, where it has them.
   std::vector<component> components() const requires requires(F const& f) {
     { f.components() } -> std::convertible_to<std::vector<component>>;
   }

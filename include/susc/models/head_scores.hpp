@@ -11,9 +11,10 @@
 
 namespace susc {
 
+/// Means over sequences and positions, in [0, 1].
 struct head_score {
-  std::size_t layer = 0;
-  std::size_t head = 0;
+  std::size_t layer = 0;       ///< counted from 0
+  std::size_t head = 0;        ///< of its layer, counted from 0
   double prefix_matching = 0;  ///< attention from a token's second occurrence to the token after its first
   double previous_token = 0;   ///< attention to the token just before
 };

@@ -32,7 +32,8 @@ enum class mlp_activation { tanh, relu, gelu };
 template <std::floating_point T = double>
 class mlp {
  public:
-  using scalar = T;
+  using scalar = T;  ///< of weights and losses
+  /// Labelled examples.
   struct batch {
     std::vector<T> inputs;            ///< (count, n_0) row-major
     std::vector<std::size_t> labels;  ///< (count,), each below n_L
@@ -47,8 +48,9 @@ class mlp {
     for (std::size_t l = 0; l != layers(); ++l) begins_.push_back(begins_[l] + (widths_[l] + 1) * widths_[l + 1]);
   }
 
-  std::size_t parameter_count() const { return begins_.back(); }
-  std::size_t example_count(batch const& b) const { return b.labels.size(); }
+  std::size_t parameter_count() const { return begins_.back(); }               ///< number of weights
+  std::size_t example_count(batch const& b) const { return b.labels.size(); }  ///< count
+  /// "full", "layer1", "layer2", ...
   std::vector<component> components() const {
     std::vector<component> all{full_component(parameter_count())};
     for (std::size_t l = 0; l != layers(); ++l)

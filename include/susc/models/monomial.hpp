@@ -18,8 +18,8 @@ namespace susc {
 template <std::floating_point T = double>
 class monomial {
  public:
-  using scalar = T;
-  struct batch {};
+  using scalar = T;  ///< of weights and losses
+  struct batch {};   ///< The loss depends on no data.
 
   /// powers (parameter_count,): p_i. Throws susc::error if there is none or one is odd or zero.
   explicit monomial(std::vector<unsigned> powers) : powers_(std::move(powers)) {
@@ -29,8 +29,9 @@ class monomial {
               ", must be even and at least 2");
   }
 
-  std::size_t parameter_count() const { return powers_.size(); }
-  std::size_t example_count(batch const&) const { return 1; }
+  std::size_t parameter_count() const { return powers_.size(); }  ///< number of powers
+  std::size_t example_count(batch const&) const { return 1; }     ///< 1
+  /// "full", "w0", "w1", ...
   std::vector<component> components() const {
     std::vector<component> all{full_component(parameter_count())};
     for (std::size_t i = 0; i != powers_.size(); ++i) all.push_back({"w" + std::to_string(i), {{i, i + 1}}});

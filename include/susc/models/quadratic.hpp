@@ -19,11 +19,12 @@ namespace susc {
 template <std::floating_point T = double>
 class quadratic {
  public:
-  using scalar = T;
-  using batch = std::vector<std::size_t>;
+  using scalar = T;                        ///< of weights and losses
+  using batch = std::vector<std::size_t>;  ///< numbers of examples
 
+  /// The coefficients of one loss.
   struct example {
-    T constant = 0;
+    T constant = 0;            ///< nats
     std::vector<T> linear;     ///< (parameter_count,)
     std::vector<T> curvature;  ///< (parameter_count, parameter_count) row-major, symmetric
   };
@@ -40,20 +41,23 @@ class quadratic {
     components_.insert(components_.begin(), full_component(center_.size()));
   }
 
-  std::size_t parameter_count() const { return center_.size(); }
-  std::size_t example_count(batch const& b) const { return b.size(); }
-  std::vector<component> components() const { return components_; }
+  std::size_t parameter_count() const { return center_.size(); }        ///< number of weights
+  std::size_t example_count(batch const& b) const { return b.size(); }  ///< size of the list
+  std::vector<component> components() const { return components_; }     ///< "full", then those of the constructor
 
-  /// Throws susc::error if w is of another length than parameter_count(), as does loss_and_gradient.
+  /// w (parameter_count,), losses (b.size(),). Throws susc::error if w is of another length than parameter_count(), as
+  /// does loss_and_gradient.
   void losses(std::span<T const> w, batch const& b, std::span<T> losses) const {
     check_length(w);
     for (std::size_t i = 0; i != b.size(); ++i) losses[i] = loss(w, examples_[b[i]]);
   }
 
+  /// gradient (parameter_count,). Returns the mean loss.
   T loss_and_gradient(std::span<T const> w, batch const& b, std::span<T> gradient) const {
     return loss_and_gradient(w, b, components_.front(), gradient);
   }
 
+  /// gradient (c.size(),). Returns the mean loss.
   T loss_and_gradient(std::span<T const> w, batch const& b, component const& c, std::span<T> gradient) const {
     check_length(w);
     T sum = 0;

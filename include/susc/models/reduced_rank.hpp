@@ -20,8 +20,8 @@ namespace susc {
 template <std::floating_point T = double>
 class reduced_rank {
  public:
-  using scalar = T;
-  struct batch {};
+  using scalar = T;  ///< of weights and losses
+  struct batch {};   ///< The loss depends on no data.
 
   /// true_map (outputs, inputs) row-major. Throws susc::error if it is of another size or a width is 0.
   reduced_rank(std::size_t inputs, std::size_t hidden, std::size_t outputs, std::span<T const> true_map)
@@ -32,8 +32,9 @@ class reduced_rank {
             " elements, must have ", outputs, " x ", inputs, " = ", outputs * inputs);
   }
 
-  std::size_t parameter_count() const { return hidden_ * (inputs_ + outputs_); }
-  std::size_t example_count(batch const&) const { return 1; }
+  std::size_t parameter_count() const { return hidden_ * (inputs_ + outputs_); }  ///< hidden (inputs + outputs)
+  std::size_t example_count(batch const&) const { return 1; }                     ///< 1
+  /// "full", "A" and "B".
   std::vector<component> components() const {
     std::size_t const split = hidden_ * inputs_;
     return {full_component(parameter_count()), {"A", {{0, split}}}, {"B", {{split, parameter_count()}}}};
@@ -75,8 +76,8 @@ class reduced_rank {
 
 /// -log ∫ exp(-nβ K) dw = learning_coefficient · log nβ - (multiplicity - 1) · log log nβ + O(1).
 struct singularity {
-  double learning_coefficient = 0;
-  unsigned multiplicity = 1;
+  double learning_coefficient = 0;  ///< λ
+  unsigned multiplicity = 1;        ///< m, at least 1
 };
 
 /// That of reduced_rank with a true map of rank `rank`, under any prior positive on the minima (Aoyagi & Watanabe 2005,

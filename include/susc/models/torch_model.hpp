@@ -75,8 +75,8 @@ inline std::vector<index_range> torch_slice(torch::nn::Module const& module, std
 template <class Batch, std::floating_point T, class Module, class Loss>
 class torch_model {
  public:
-  using scalar = T;
-  using batch = Batch;
+  using scalar = T;     ///< of weights and losses
+  using batch = Batch;  ///< examples
   static_assert(std::same_as<T, float> || std::same_as<T, double>, "from_torch needs weights of float or double");
   static_assert(std::derived_from<Module, torch::nn::Module>, "from_torch needs a torch::nn::Module");
   static_assert(
@@ -87,6 +87,7 @@ class torch_model {
   static_assert(std::is_invocable_r_v<torch::Tensor, Loss const&, Module&, Batch const&>,
                 "from_torch needs a loss: a const `torch::Tensor loss(Module&, Batch const&)`");
 
+  /// Of a copy of the module. Throws susc::error if libtorch uses several threads.
   torch_model(Module const& module, Loss loss, std::vector<component> components) : loss_(std::move(loss)) {
     require(torch::get_num_threads() == 1, "from_torch: libtorch would use ", torch::get_num_threads(),
             " threads within each chain's; call torch::set_num_threads(1) first");
@@ -102,7 +103,8 @@ class torch_model {
     }
   }
 
-  std::size_t parameter_count() const { return parameters_.back().range.end; }
+  std::size_t parameter_count() const { return parameters_.back().range.end; }  ///< number of weights
+  /// The batch's size().
   std::size_t example_count(Batch const& b) const { return b.size(); }
   /// "full", then each prefix of the dotted names and each name in the order of the weights, then those given.
   std::vector<component> components() const { return components_; }

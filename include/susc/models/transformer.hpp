@@ -23,7 +23,7 @@ namespace susc {
 /// A configuration known at compile time.
 template <transformer_config Config>
 struct fixed_config {
-  constexpr operator transformer_config() const { return Config; }
+  constexpr operator transformer_config() const { return Config; }  ///< the same at run time
 };
 
 /// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations, CountsBytes, HasLogits
@@ -33,21 +33,21 @@ struct fixed_config {
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
-  using scalar = T;
-  using batch = token_batch;
-  using weights = std::span<T const>;
+  using scalar = T;                    ///< of weights and losses
+  using batch = token_batch;           ///< sequences of one length
+  using weights = std::span<T const>;  ///< (parameter_count,), in the order of transformer_layout
 
   /// A batch with all that does not depend on one component computed: `residual` is the residual stream that enters the
   /// start (with stage::heads: the layer's output without the component's heads), `normal` the normalised input of
   /// those heads. Where the next layer, or the unembedding, can read them at their rank, it keeps what that needs too.
   struct frozen {
-    token_batch tokens;
-    component moving;
-    transformer_start start;
+    token_batch tokens;                  ///< the batch
+    component moving;                    ///< what is not frozen
+    transformer_start start;             ///< where passes begin
     bool has_reader = false;             ///< see has_low_rank_reader
     bool low_rank = false;               ///< and its base fits frozen_base_limit
-    aligned_vector<T> residual, normal;  // (tokens, width)
-    aligned_vector<T> base, bias;        // of low_rank_frozen
+    aligned_vector<T> residual, normal;  ///< (tokens, width)
+    aligned_vector<T> base, bias;        ///< of low_rank_frozen
   };
   /// Largest base that one frozen batch keeps, in bytes; batches of more tokens do without.
   static constexpr std::size_t frozen_base_limit = std::size_t{256} << 20;
@@ -59,12 +59,13 @@ class basic_transformer {
     everything_ = full_component(parameter_count());
   }
 
-  transformer_config config() const { return config_; }
-  transformer_layout layout() const { return {config_}; }
-  std::size_t parameter_count() const { return layout().size(); }
-  std::size_t example_count(token_batch const& b) const { return b.example_count(); }
+  transformer_config config() const { return config_; }                                ///< the shape
+  transformer_layout layout() const { return {config_}; }                              ///< where each weight lies
+  std::size_t parameter_count() const { return layout().size(); }                      ///< number of weights
+  std::size_t example_count(token_batch const& b) const { return b.example_count(); }  ///< sequences * (length - 1)
+  /// As transformer_components names them.
   std::vector<component> components() const { return transformer_components(layout()); }
-  std::vector<std::string> heads() const { return head_names(config()); }
+  std::vector<std::string> heads() const { return head_names(config()); }  ///< as head_names names them
 
   /// losses (sequences * (length - 1),) in nats.
   void losses(weights w, token_batch const& b, std::span<T> losses) const {
@@ -75,6 +76,7 @@ class basic_transformer {
     });
   }
 
+  /// gradient (parameter_count,). Returns the mean loss in nats.
   T loss_and_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
     return gradient_of(w, b, everything_, gradient, transformer_start{}, from_tokens(b));
   }
@@ -89,6 +91,7 @@ class basic_transformer {
     });
   }
 
+  /// Computes what lies upstream of the component.
   frozen freeze(weights w, component const& c, token_batch const& b) const {
     frozen result;
     freeze(w, c, b, result);
@@ -179,9 +182,11 @@ class basic_transformer {
   double operations(pass what, component const& c, token_batch const& b) const {
     return cost_of(c, b).operations(what);
   }
+  /// Of what freeze returns for a batch of this shape.
   std::size_t frozen_bytes(component const& c, token_batch const& b) const {
     return cost_of(c, b).template frozen_bytes<T>();
   }
+  /// Of one thread, for batches of this shape, gradients among what was asked for.
   std::size_t workspace_bytes(token_batch const& b) const {
     return transformer_workspace_bytes<T>(layout(), sequences_of_chunk(b) * (b.length - 1), b.length - 1);
   }

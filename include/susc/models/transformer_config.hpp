@@ -11,17 +11,18 @@ enum class activation_function { gelu, gelu_new, relu };
 
 /// Pre-LayerNorm decoder with learned positions; layer = attention, then an MLP if mlp_width > 0.
 struct transformer_config {
-  std::size_t vocabulary = 0;
-  std::size_t context = 0;  ///< longest input in tokens
-  std::size_t width = 0;    ///< of the residual stream
-  std::size_t layers = 0;
-  std::size_t heads = 0;       ///< a layer
-  std::size_t head_width = 0;  ///< 0: width / heads
-  std::size_t mlp_width = 0;   ///< 0: attention only
-  activation_function activation = activation_function::gelu;
+  std::size_t vocabulary = 0;                                  ///< number of tokens
+  std::size_t context = 0;                                     ///< longest input in tokens
+  std::size_t width = 0;                                       ///< of the residual stream
+  std::size_t layers = 0;                                      ///< may be 0
+  std::size_t heads = 0;                                       ///< a layer
+  std::size_t head_width = 0;                                  ///< 0: width / heads
+  std::size_t mlp_width = 0;                                   ///< 0: attention only
+  activation_function activation = activation_function::gelu;  ///< of the MLP
   bool biases = true;  ///< of Q, K, V, O, the MLP and the unembedding; LayerNorm always has its own
   bool tied = false;   ///< the unembedding is the transposed embedding
 
+  /// Head_width, resolved.
   constexpr std::size_t width_of_head() const { return head_width != 0 ? head_width : width / heads; }
   friend constexpr bool operator==(transformer_config const&, transformer_config const&) = default;
 };

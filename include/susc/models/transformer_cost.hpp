@@ -31,6 +31,7 @@ class transformer_cost {
                   sequences * positions * columns_read(layout, start_) <= base_limit),
         columns_(low_rank_ ? columns_read(layout, start_) : 0) {}
 
+  /// Floating-point operations of one pass over the batch, multiply and add apart.
   double operations(pass what) const {
     bool const backwards = what == pass::gradient || what == pass::frozen_gradient;
     double const tokens = number(sequences_ * positions_);

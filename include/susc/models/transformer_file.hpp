@@ -14,11 +14,12 @@
 
 namespace susc {
 
+/// What load_transformer found: dynamic_transformer(config) is the model.
 template <std::floating_point T>
 struct loaded_transformer {
-  transformer_config config;
-  aligned_vector<T> weights;
-  std::map<std::string, std::string> metadata;
+  transformer_config config;                    ///< extents from the tensors' shapes
+  aligned_vector<T> weights;                    ///< (parameter_count,), in the order of transformer_layout
+  std::map<std::string, std::string> metadata;  ///< free text of the file
 };
 
 namespace detail {

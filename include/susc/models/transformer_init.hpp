@@ -12,6 +12,7 @@
 
 namespace susc {
 
+/// How the positions start: as sinusoids, or as noise.
 enum class position_init { sinusoidal, normal };
 
 /// Token embedding N(0, .05²); W_Q, W_K, W_V, W_in, W_U N(0, 1/inputs); W_O N(0, 1/(2 layers width)), W_out N(0, 1/(2

@@ -35,35 +35,36 @@ inline std::size_t columns_read(transformer_layout const& layout, transformer_st
 /// What is frozen of it for a chunk of n tokens: base (n, columns), bias (columns,).
 template <class T>
 struct low_rank_frozen {
-  std::vector<std::size_t> const* heads;
-  std::size_t layer;  ///< theirs; the reader is the next layer, after the last one the unembedding
-  T const* base;
-  T const* bias;
+  std::vector<std::size_t> const* heads;  ///< those that move
+  std::size_t layer;                      ///< theirs; the reader is the next layer, after the last one the unembedding
+  T const* base;                          ///< (n, columns)
+  T const* bias;                          ///< (columns,)
 };
 
 /// Working memory; rank = heads * head_width.
 template <class T>
 struct low_rank_space {
-  aligned_vector<T> out, centred, mapped, d_mapped;  // (rank, width) twice, (rank, columns) twice: O, ..., M
-  aligned_vector<T> z, dz, d_scale;                  // (n, rank) twice, (n)
-  kernels::low_rank_scratch<T> scratch;
+  aligned_vector<T> out, centred, mapped, d_mapped;  ///< (rank, width) twice, (rank, columns) twice: O, ..., M
+  aligned_vector<T> z, dz, d_scale;                  ///< (n, rank) twice, (n)
+  kernels::low_rank_scratch<T> scratch;              ///< of the losses
 };
 
+/// The map from the values of a few heads to what the reader makes of them; all results go into `space`.
 template <class T>
 struct low_rank_map {
   T const* gain;                     ///< of the norm, (width,), its bias behind it
   kernels::matrix<T const> weights;  ///< W (width, columns)
-  std::size_t rank;
-  low_rank_space<T>& space;
-  kernels::precision how;
+  std::size_t rank;                  ///< heads * head_width
+  low_rank_space<T>& space;          ///< of the calling thread
+  kernels::precision how;            ///< of the products
 
-  using matrix = kernels::matrix<T>;
-  using constant = kernels::matrix<T const>;
+  using matrix = kernels::matrix<T>;          ///< to be written to
+  using constant = kernels::matrix<T const>;  ///< to be read
 
-  std::size_t width() const { return weights.rows; }
-  std::size_t columns() const { return weights.columns; }
-  constant mapped() const { return {space.mapped.data(), rank, columns()}; }
-  constant z(std::size_t n) const { return {space.z.data(), n, rank}; }
+  std::size_t width() const { return weights.rows; }                          ///< of the residual stream
+  std::size_t columns() const { return weights.columns; }                     ///< of the reader
+  constant mapped() const { return {space.mapped.data(), rank, columns()}; }  ///< M
+  constant z(std::size_t n) const { return {space.z.data(), n, rank}; }       ///< (n, rank)
 
   /// base (n, columns) of the stream without the heads (n, width). `scaled` (n, width) is scratch.
   void freeze(T* base, T const* rest, T* scaled, std::size_t n) const {

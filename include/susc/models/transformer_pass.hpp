@@ -17,33 +17,39 @@ namespace susc {
 /// n = sequences * positions tokens; targets are in the workspace.
 template <class T>
 struct transformer_pass {
-  transformer_layout layout;
-  std::span<T const> w;
-  transformer_workspace<T>& space;
-  std::size_t sequences;
-  std::size_t positions;
+  transformer_layout layout;                        ///< of w
+  std::span<T const> w;                             ///< all weights
+  transformer_workspace<T>& space;                  ///< of the calling thread
+  std::size_t sequences;                            ///< of the chunk
+  std::size_t positions;                            ///< inputs of a sequence
   bool keep;                                        ///< keep every layer's activations, for `backward`
   kernels::precision how;                           ///< of every matrix product
   std::optional<low_rank_frozen<T>> low_rank = {};  ///< heads that the next layer reads at their rank
 
-  using matrix = kernels::matrix<T>;
-  using constant = kernels::matrix<T const>;
+  using matrix = kernels::matrix<T>;          ///< to be written to
+  using constant = kernels::matrix<T const>;  ///< to be read
 
-  transformer_config const& c() const { return layout.config; }
-  std::size_t n() const { return sequences * positions; }
-  std::size_t k() const { return c().width_of_head(); }
+  transformer_config const& c() const { return layout.config; }  ///< the shape
+  std::size_t n() const { return sequences * positions; }        ///< tokens of the chunk
+  std::size_t k() const { return c().width_of_head(); }          ///< width of a head
+  /// Sublayers: attention, and the MLP where there is one.
   std::size_t stages_per_layer() const { return c().mlp_width == 0 ? 1 : 2; }
-  std::size_t final_stage() const { return c().layers * stages_per_layer(); }
+  std::size_t final_stage() const { return c().layers * stages_per_layer(); }  ///< sublayers in all
+  /// The residual stream (n, width) before sublayer `stage`.
   T* stream(std::size_t stage) const { return space.streams[keep ? stage : stage % 2].data(); }
-  layer_activations<T>& activations(std::size_t l) const { return space.layers[keep ? l : 0]; }
+  layer_activations<T>& activations(std::size_t l) const { return space.layers[keep ? l : 0]; }  ///< Of layer l.
+  /// The bias at `offset` of w, null without biases.
   T const* bias_after(std::size_t offset) const { return c().biases ? w.data() + offset : nullptr; }
 
+  /// kernels::multiply at the pass's precision.
   void multiply(matrix to, constant a, constant b, kernels::output mode = kernels::output::overwrite) const {
     kernels::multiply<T>(to, a, b, mode, how);
   }
+  /// kernels::multiply_transposed at the pass's precision.
   void multiply_transposed(matrix to, constant a, constant b, kernels::output mode = kernels::output::overwrite) const {
     kernels::multiply_transposed<T>(to, a, b, mode, how);
   }
+  /// kernels::transposed_multiply at the pass's precision.
   void transposed_multiply(matrix to, constant a, constant b, kernels::output mode = kernels::output::overwrite) const {
     kernels::transposed_multiply<T>(to, a, b, mode, how);
   }
@@ -113,6 +119,7 @@ struct transformer_pass {
         constant{space.weights[l].out.data() + first * k() * c().width, count * k(), c().width}, kernels::output::add);
   }
 
+  /// to (n, width) += row (width,), for every token.
   void add_row(T* to, T const* row) const {
     for (std::size_t t = 0; t != n(); ++t)
       for (std::size_t d = 0; d != c().width; ++d) to[t * c().width + d] += row[d];
@@ -121,12 +128,14 @@ struct transformer_pass {
   /// Whether the norm before the attention of layer l, or before the unembedding where l is the number of layers, is
   /// what reads the low-rank heads.
   bool reads_low_rank(std::size_t l) const { return low_rank && low_rank->layer + 1 == l; }
+  /// What reads so many heads of a layer next.
   low_rank_map<T> reader_of(std::size_t layer, std::size_t heads) const {
     std::size_t const l = layer + 1, rank = heads * k();
     if (l == c().layers) return {w.data() + layout.final_norm().begin, unembedding(), rank, space.low_rank, how};
     constant const qkv{space.weights[l].qkv.data(), c().width, 3 * c().heads * k()};
     return {w.data() + layout.attention_norm(l).begin, qkv, rank, space.low_rank, how};
   }
+  /// Of the low-rank heads.
   low_rank_map<T> reader() const { return reader_of(low_rank->layer, low_rank->heads->size()); }
   /// Maps the low-rank heads' output weights, once for all chunks.
   void map_low_rank() const {
@@ -148,6 +157,7 @@ struct transformer_pass {
                     space.low_rank.z.data() + t * rank + i * k());
   }
 
+  /// The attention of layer l, from its stream to the next.
   void attention(std::size_t l) const {
     normalise_attention(l);
     if (reads_low_rank(l))
@@ -161,6 +171,7 @@ struct transformer_pass {
     add_heads(l, 0, c().heads, stream(stage + 1));
   }
 
+  /// Calls f with a value of the kernel type of the activation function.
   template <class F>
   void with_activation(F f) const {
     switch (c().activation) {
@@ -173,6 +184,7 @@ struct transformer_pass {
     }
   }
 
+  /// The MLP of layer l, from its stream to the next; nothing where there is none.
   void mlp(std::size_t l) const {
     if (c().mlp_width == 0) return;
     auto& a = activations(l);
@@ -202,11 +214,13 @@ struct transformer_pass {
     }
   }
 
+  /// The final norm, of the last stream.
   void normalise_final() const {
     T const* const gain = w.data() + layout.final_norm().begin;
     kernels::layer_norm(space.final_normal.data(), space.final_mean.data(), space.final_rstd.data(),
                         stream(final_stage()), gain, gain + c().width, n(), c().width);
   }
+  /// W_U (width, vocabulary), of a tied model the transposed embedding.
   constant unembedding() const {
     return {c().tied ? space.unembedding.data() : w.data() + layout.unembedding().begin, c().width, c().vocabulary};
   }
@@ -275,6 +289,7 @@ struct transformer_pass {
     return true;
   }
 
+  /// Per-token losses (n,) by way of the low-rank heads, and, where `gradient` is not null, their gradient.
   void low_rank_losses(T* losses, kernels::low_rank_gradient<T> const* gradient) const {
     low_rank_map<T> const map = reader();
     kernels::low_rank_cross_entropy<T>(losses, constant{low_rank->base, n(), c().vocabulary}, map.z(n()), map.mapped(),

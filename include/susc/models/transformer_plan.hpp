@@ -11,18 +11,25 @@
 
 namespace susc {
 
+/// Which parts of the weights a component has coordinates in.
 struct transformer_plan {
+  /// Which parts of one layer.
   struct layer {
-    bool attention_norm = false, output_bias = false, mlp_norm = false, mlp_in = false, mlp_out = false;
-    std::vector<bool> heads;
+    bool attention_norm = false, output_bias = false;        ///< of the attention
+    bool mlp_norm = false, mlp_in = false, mlp_out = false;  ///< of the MLP
+    std::vector<bool> heads;                                 ///< (heads,)
+    /// Some head is touched.
     bool any_head() const { return std::find(heads.begin(), heads.end(), true) != heads.end(); }
+    /// No head is left alone.
     bool every_head() const { return std::find(heads.begin(), heads.end(), false) == heads.end(); }
-    bool attention() const { return attention_norm || output_bias || any_head(); }
-    bool mlp() const { return mlp_norm || mlp_in || mlp_out; }
+    bool attention() const { return attention_norm || output_bias || any_head(); }  ///< anything of the attention
+    bool mlp() const { return mlp_norm || mlp_in || mlp_out; }                      ///< anything of the MLP
   };
-  bool embedding = false, positions = false, final_norm = false, unembedding = false, unembedding_bias = false;
-  std::vector<layer> layers;
+  bool embedding = false, positions = false, final_norm = false;  ///< outside of the layers
+  bool unembedding = false, unembedding_bias = false;             ///< the same; tied, unembedding is embedding
+  std::vector<layer> layers;                                      ///< from below
 
+  /// Of a component's ranges.
   transformer_plan(transformer_layout const& layout, component const& c) {
     auto const touches = [&](index_range part) {
       return std::any_of(c.ranges().begin(), c.ranges().end(),
@@ -53,9 +60,10 @@ struct transformer_plan {
 
 /// The first computation that depends on a component; what lies before it can be frozen.
 struct transformer_start {
+  /// From the tokens; attention or MLP of a layer; some heads of a layer; the final norm.
   enum class stage { tokens, attention, heads, mlp, final };
-  stage at = stage::tokens;
-  std::size_t layer = 0;
+  stage at = stage::tokens;        ///< where the pass starts
+  std::size_t layer = 0;           ///< of the stage
   std::vector<std::size_t> heads;  ///< with stage::heads: those of the component; the layer's others are frozen
 
   /// Whether head h of layer l is computed after the start; the others are before it.
@@ -65,6 +73,7 @@ struct transformer_start {
     return at == stage::tokens || at == stage::attention;
   }
 
+  /// The start of a plan's component.
   static transformer_start of(transformer_plan const& plan) {
     if (plan.embedding || plan.positions) return {};
     for (std::size_t l = 0; l != plan.layers.size(); ++l) {

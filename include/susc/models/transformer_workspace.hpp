@@ -20,8 +20,9 @@ namespace susc {
 /// qkv_bias (heads * 3 * head_width); out (heads * head_width, width).
 template <class T>
 struct packed_heads {
-  aligned_vector<T> qkv, qkv_bias, out;
+  aligned_vector<T> qkv, qkv_bias, out;  ///< as above
 
+  /// Makes room for all heads.
   void resize(transformer_config const& c) {
     std::size_t const columns = 3 * c.heads * c.width_of_head();
     qkv.resize(c.width * columns);
@@ -52,28 +53,29 @@ struct packed_heads {
 /// Activations that the backward pass of one layer needs; n = tokens of a chunk.
 template <class T>
 struct layer_activations {
-  aligned_vector<T> attention_mean, attention_rstd, normal;  // (n), (n), (n, width)
-  aligned_vector<T> qkv, z, log_sum;                 // (n, 3 heads head_width), (n, heads head_width), (heads, n)
-  aligned_vector<T> mlp_mean, mlp_rstd, mlp_normal;  // (n), (n), (n, width)
-  aligned_vector<T> hidden_input, hidden;            // (n, mlp_width)
+  aligned_vector<T> attention_mean, attention_rstd, normal;  ///< (n), (n), (n, width)
+  aligned_vector<T> qkv, z, log_sum;                 ///< (n, 3 heads head_width), (n, heads head_width), (heads, n)
+  aligned_vector<T> mlp_mean, mlp_rstd, mlp_normal;  ///< (n), (n), (n, width)
+  aligned_vector<T> hidden_input, hidden;            ///< (n, mlp_width)
 };
 
 /// Everything one thread needs for a pass; grows to the largest chunk seen and allocates nothing after that.
 template <class T>
 struct transformer_workspace {
-  std::vector<packed_heads<T>> weights, gradients;
-  aligned_vector<T> unembedding, unembedding_gradient;  // (width, vocabulary), tied models only
-  std::vector<aligned_vector<T>> streams;               // (n, width): the residual stream before each sublayer
-  std::vector<layer_activations<T>> layers;
-  aligned_vector<T> final_mean, final_rstd, final_normal, losses;
-  aligned_vector<T> d_stream, d_normal, d_qkv, d_z, d_hidden;  // gradients of the activations
-  std::vector<token> targets;
-  kernels::attention_scratch<T> attention;
-  kernels::cross_entropy_scratch<T> cross_entropy;
-  low_rank_space<T> low_rank;
+  std::vector<packed_heads<T>> weights, gradients;      ///< (layers)
+  aligned_vector<T> unembedding, unembedding_gradient;  ///< (width, vocabulary), tied models only
+  std::vector<aligned_vector<T>> streams;               ///< (n, width): the residual stream before each sublayer
+  std::vector<layer_activations<T>> layers;             ///< (layers), or one where none are kept
+  aligned_vector<T> final_mean, final_rstd, final_normal, losses;  ///< (n), (n), (n, width), (n)
+  aligned_vector<T> d_stream, d_normal, d_qkv, d_z, d_hidden;      ///< gradients of the activations
+  std::vector<token> targets;                                      ///< (n)
+  kernels::attention_scratch<T> attention;                         ///< of the kernel
+  kernels::cross_entropy_scratch<T> cross_entropy;                 ///< of the kernel
+  low_rank_space<T> low_rank;                                      ///< of readers of a few heads
   /// Of the component whose gradient was asked for last: chains ask for the same one step after step.
   std::optional<std::pair<component, transformer_plan>> last_plan;
 
+  /// The plan of a component, made anew only where it is another one than last time.
   transformer_plan const& plan_of(transformer_layout const& layout, component const& c) {
     if (!last_plan || last_plan->first != c) last_plan.emplace(c, transformer_plan(layout, c));
     return last_plan->second;

@@ -1,6 +1,7 @@
 #pragma once
-/// The markup and style of the HTML report. The marks @title@, @data@ and @script@ are filled in by html.hpp, in this
-/// order. Every colour is a variable, given once for light and once for dark; the script reads the scales from them.
+/// The markup and style of the HTML report. The marks `@title@`, `@data@` and `@script@` are filled in by html.hpp, in
+/// this order. Every colour is a variable, given once for light and once for dark; the script reads the scales from
+/// them.
 #include <string_view>
 
 #include "susc/core/requirements.hpp"

@@ -45,8 +45,8 @@ class progress {
         clock_(clock),
         start_(clock()),
         next_redraw_(start_) {}
-  progress(progress const&) = delete;
-  progress& operator=(progress const&) = delete;
+  progress(progress const&) = delete;             ///< There is one line to draw.
+  progress& operator=(progress const&) = delete;  ///< There is one line to draw.
   /// Leaves a line begun on a terminal, so that what an exception prints starts on its own.
   ~progress() {
     if (!terminal_ || finished_ || !drawn_) return;

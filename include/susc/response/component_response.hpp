@@ -16,23 +16,24 @@ namespace susc {
 
 /// Measured times, in seconds of one thread.
 struct sampling_costs {
-  std::size_t steps = 0, draws = 0;
+  std::size_t steps = 0, draws = 0;           ///< of all its chains
   double step_seconds = 0, draw_seconds = 0;  ///< all together
 };
 
 /// The chains of one component. Traces are (chains) x (draws), relative to w*; a diverged chain's end early and are in
 /// no estimate.
 struct component_response {
-  std::string name = {};
-  std::size_t parameters = 0;
-  posterior_settings posterior = {};
-  double step_size = 0;
+  std::string name = {};              ///< of the component
+  std::size_t parameters = 0;         ///< coordinates that moved
+  posterior_settings posterior = {};  ///< that was sampled
+  double step_size = 0;               ///< ε
   std::size_t thinning = 1;           ///< steps a draw
   std::vector<moments> batches = {};  ///< batches of consecutive draws of all chains that did not diverge
-  std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};
-  std::vector<bool> diverged = {};
-  sampling_costs costs = {};
+  std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};  ///< φ, and L(w) - L(w*) in nats
+  std::vector<bool> diverged = {};                                            ///< (chains,)
+  sampling_costs costs = {};                                                  ///< as measured
 
+  /// Chains that diverged.
   std::size_t dropped_chains() const {
     return static_cast<std::size_t>(std::count(diverged.begin(), diverged.end(), true));
   }
@@ -58,14 +59,14 @@ component_response described(component_chains<V, S> const& of, std::size_t thinn
 
 /// Are a component's numbers trustworthy? NaN where it cannot be said (all chains dropped, too few draws).
 struct component_diagnostics {
-  std::string name = {};
+  std::string name = {};                                    ///< of the component
   estimate observable = {};                                 ///< E[φ]
   estimate learning_coefficient = {};                       ///< nβ (E[L] - L(w*)): restricted, the weight-refined LLC
   double r_hat = std::numeric_limits<double>::quiet_NaN();  ///< of φ: rank-normalised split R-hat
   double effective_sample_size = std::numeric_limits<double>::quiet_NaN();  ///< of φ, bulk
   double drift = std::numeric_limits<double>::quiet_NaN();                  ///< of the loss, in standard errors
   std::size_t draws = 0;                                                    ///< in the estimates, all chains
-  std::size_t dropped_chains = 0;
+  std::size_t dropped_chains = 0;                                           ///< that diverged
   std::size_t recommended_thinning = 0;    ///< steps a draw that would be cheapest for the same errors; 0: unknown
   std::vector<std::string> warnings = {};  ///< one sentence each, beginning with the component's name
 };
@@ -81,6 +82,7 @@ inline estimate mean_of_traces(chains_view traces) {
   return mean_observable(batches);
 }
 
+/// Of the chains that did not diverge. R-hat and effective sample size need 4 draws a chain, drift 8.
 inline component_diagnostics diagnose(component_response const& c) {
   component_diagnostics d{.name = c.name, .dropped_chains = c.dropped_chains()};
   std::vector<std::vector<double>> observable, loss;

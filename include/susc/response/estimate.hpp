@@ -22,12 +22,13 @@ namespace susc {
 /// evaluated at w* before the first step, so that what they refuse is refused then, and taken relative to that.
 template <class O = component_loss, class P = example_reweighting>
 struct susceptibility_moments {
-  O observable = {};
-  P perturbation = {};
+  O observable = {};                                                          ///< φ
+  P perturbation = {};                                                        ///< ΔL
   std::vector<index_range> groups = {};                                       ///< rows of the response matrix
   std::vector<moments> batches = {};                                          ///< of consecutive draws, chain by chain
   std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};  ///< (chains) x (draws)
 
+  /// Begins at w*, whose ΔL is subtracted from all later ones.
   template <Model M>
   void start(draw<M> const& center, draw_counts counts) {
     static_assert(Observable<O, M> && Perturbation<P, M>);
@@ -45,6 +46,7 @@ struct susceptibility_moments {
       traces->front().reserve(counts.draws);
     }
   }
+  /// Takes in φ and all ΔL of one draw.
   template <Model M>
   void add(draw<M> const& at) {
     double const value = observable.value(at) - observable_at_center;
@@ -63,6 +65,7 @@ struct susceptibility_moments {
     each(self.groups, self.batches, self.observable_traces, self.loss_traces, self.schedule, self.baseline, self.shifts,
          self.observable_at_center);
   }
+  /// Appends the other chain's batches and traces.
   void merge(susceptibility_moments const& other) {
     batches.insert(batches.end(), other.batches.begin(), other.batches.end());
     observable_traces.insert(observable_traces.end(), other.observable_traces.begin(), other.observable_traces.end());

@@ -20,21 +20,24 @@ namespace susc {
 /// mean loss; losses are the model's own. The model and the batch must outlive it.
 template <Model M>
 struct shifted_model {
-  using scalar = typename M::scalar;
-  using batch = typename M::batch;
-  M const& model;
-  batch const& towards;
-  double shift = 0;  ///< h
+  using scalar = typename M::scalar;  ///< the model's
+  using batch = typename M::batch;    ///< the model's
+  M const& model;                     ///< not owned
+  batch const& towards;               ///< q′, not owned
+  double shift = 0;                   ///< h
 
-  std::size_t parameter_count() const { return model.parameter_count(); }
-  std::size_t example_count(batch const& b) const { return model.example_count(b); }
-  std::vector<component> components() const { return components_of(model); }
+  std::size_t parameter_count() const { return model.parameter_count(); }             ///< the model's
+  std::size_t example_count(batch const& b) const { return model.example_count(b); }  ///< the model's
+  std::vector<component> components() const { return components_of(model); }          ///< the model's
+  /// The model's: those of q.
   void losses(std::span<scalar const> w, batch const& b, std::span<scalar> to) const { model.losses(w, b, to); }
 
+  /// (1 - h) L + h L′ and its gradient (parameter_count,).
   scalar loss_and_gradient(std::span<scalar const> w, batch const& b, std::span<scalar> gradient) const {
     return mixed(
         gradient, [&](batch const& from, std::span<scalar> g) { return model.loss_and_gradient(w, from, g); }, b);
   }
+  /// The same with the component's gradient (c.size(),).
   scalar loss_and_gradient(std::span<scalar const> w, batch const& b, component const& c,
                            std::span<scalar> gradient) const {
     aligned_vector<scalar> whole;
@@ -57,8 +60,8 @@ struct shifted_model {
 
 /// The two sides of d⟨φ⟩/dh = nβ χ for one component and one probe.
 struct fluctuation_dissipation {
-  std::string component;
-  std::string probe;
+  std::string component;    ///< its name
+  std::string probe;        ///< its name
   estimate difference;      ///< (⟨φ⟩_h - ⟨φ⟩_{-h}) / (2 h nβ)
   estimate susceptibility;  ///< χ from the fluctuations at h = 0, `restricted` centring
 

@@ -28,6 +28,7 @@ namespace susc {
 /// being counted through all probes. The losses of at most 64 draws are held at a time.
 class influence {
  public:
+  /// Which losses, and how much memory.
   struct settings {
     /// Examples whose mean loss is one row or column: 1 for tokens, the tokens of a sequence for sequences.
     std::size_t examples_per_unit = 1;
@@ -35,8 +36,9 @@ class influence {
     double memory_limit = 4e9;            ///< bytes for all chains of a component
   };
 
+  /// Checked at the start of a run.
   explicit influence(settings s) : settings_(s) {}
-  influence() = default;
+  influence() = default;  ///< All examples of all probes.
 
   /// Throws susc::error if probes do not consist of whole units, a range is beyond them, or more memory would be
   /// needed than allowed: rows may then be taken in turn, with the bits of all at once, as the chains are the same in
@@ -74,6 +76,7 @@ class influence {
     held_ = 0;
   }
 
+  /// Takes in the losses of one draw.
   template <Model M>
   void add(draw<M> const& at) {
     auto const losses = at.probe_losses();
@@ -113,6 +116,7 @@ class influence {
     each(self.settings_.examples_per_unit, self.settings_.rows, self.settings_.columns, self.center_, self.batches_,
          self.block_, self.held_, self.schedule_, self.seen_);
   }
+  /// Appends the other chain's batches.
   void merge(influence const& other) { batches_.insert(batches_.end(), other.batches_.begin(), other.batches_.end()); }
 
   /// Cov[l_i, l_j], nats squared, (rows, columns), divisor n - 1.

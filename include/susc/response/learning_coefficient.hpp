@@ -23,11 +23,13 @@ inline double wbic_n_beta(double examples) {
 struct loss_trace {
   std::vector<std::vector<double>> traces = {};  ///< (chains) x (draws)
 
+  /// Begins one chain's trace.
   template <Model M>
   void start(draw<M> const&, draw_counts counts) {
     traces.assign(1, {});
     traces[0].reserve(counts.draws);
   }
+  /// One more draw.
   template <Model M>
   void add(draw<M> const& at) {
     traces[0].push_back(at.evaluation_loss() - at.center_loss());
@@ -35,6 +37,7 @@ struct loss_trace {
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t draws) { traces[0].reserve(draws); }
   static void members(auto& self, auto&& each) { each(self.traces); }
+  /// Appends the other chains' traces.
   void merge(loss_trace const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }
 };
 

@@ -11,6 +11,7 @@
 
 namespace susc {
 
+/// Of φ and Δ_j over some draws.
 struct moments {
   double count = 0;                ///< draws
   double mean_observable = 0;      ///< E[φ]
@@ -21,10 +22,13 @@ struct moments {
     each(self.count, self.mean_observable, self.mean_shift, self.comoment);
   }
 
+  /// Of no draws, for so many Δ_j.
   explicit moments(std::size_t shifts = 0) : mean_shift(shifts), comoment(shifts) {}
 
+  /// Held.
   std::size_t bytes() const { return sizeof(moments) + sizeof(double) * (mean_shift.capacity() + comoment.capacity()); }
 
+  /// One draw: φ, and Δ (shifts,).
   void add(double observable, std::span<double const> shifts) {
     count += 1;
     double const from_old_mean = observable - mean_observable;
@@ -80,9 +84,10 @@ inline std::size_t batches_per_chain(std::size_t draws, std::size_t chains, std:
 
 /// Which batch each draw of a chain goes into.
 struct batch_schedule {
-  std::size_t draws = 0, batches = 0;
+  std::size_t draws = 0, batches = 0;           ///< in all
   std::size_t first_draw = 0, first_batch = 0;  ///< of what was added last
 
+  /// The batch of a draw, both counted from 0.
   std::size_t batch_of(std::size_t draw) const {
     return first_batch + (draw - first_draw) * (batches - first_batch) / (draws - first_draw);
   }

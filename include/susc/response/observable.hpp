@@ -15,6 +15,7 @@ concept Observable = Model<M> && (requires(O const& o, draw<M> const& at) { { o.
 
 /// φ_C(w) = L(w) - L(w*) on the evaluation set: the paper's observable of a component, in nats.
 struct component_loss {
+  /// Nats.
   template <Model M>
   double value(draw<M> const& at) const {
     return at.evaluation_loss() - at.center_loss();

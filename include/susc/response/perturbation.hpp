@@ -27,16 +27,19 @@ concept Perturbation = Model<M> &&
 /// One perturbation for each example (x, y) of each probe: towards that example alone, ΔL_xy(w) = l(w; x, y) - L(w).
 /// The mean over a probe's examples is the perturbation towards the probe, L_q′ - L_q.
 struct example_reweighting {
+  /// Examples of all probes.
   template <Model M>
   std::size_t count(draw<M> const& at) const {
     return at.probe_example_count();
   }
+  /// ΔL of each, nats; shifts (count,).
   template <Model M>
   void loss_shifts(draw<M> const& at, std::span<double> shifts) const {
     auto const losses = at.probe_losses();
     double const mean = at.evaluation_loss();
     for (std::size_t j = 0; j != shifts.size(); ++j) shifts[j] = static_cast<double>(losses[j]) - mean;
   }
+  /// The examples of each probe.
   template <Model M>
   std::vector<index_range> groups(draw<M> const& at) const {
     return at.probe_ranges();

@@ -15,6 +15,7 @@ struct posterior_predictive {
   std::vector<moments> batches = {};  ///< of p(y|x,w) / p(y|x,w*), batches of consecutive draws, chain by chain
   std::vector<double> center = {};    ///< l(w*; x, y), nats, (probe_example_count,)
 
+  /// Begins at w*.
   template <Model M>
   void start(draw<M> const& at, draw_counts counts) {
     auto const losses = at.probe_losses();
@@ -24,6 +25,7 @@ struct posterior_predictive {
     batches.assign(schedule.batches, moments(center.size()));
     seen = 0;
   }
+  /// One more draw.
   template <Model M>
   void add(draw<M> const& at) {
     auto const losses = at.probe_losses();
@@ -39,6 +41,7 @@ struct posterior_predictive {
   static void members(auto& self, auto&& each) {
     each(self.batches, self.center, self.schedule, self.seen, self.ratios);
   }
+  /// Appends the other chain's batches.
   void merge(posterior_predictive const& other) {
     batches.insert(batches.end(), other.batches.begin(), other.batches.end());
   }

@@ -19,16 +19,18 @@ namespace susc {
 
 /// Rows: examples of the probes, or probes; columns: components.
 struct response_estimates {
-  xt::xtensor<double, 2> value;
+  xt::xtensor<double, 2> value;  ///< (rows, columns)
   xt::xtensor<double, 2> error;  ///< standard errors, scaled so that value ± 1.96 error is a 95 % interval
 };
 
+/// Everything that estimate_susceptibilities found.
 struct susceptibility_result {
-  std::vector<std::string> probes;
+  std::vector<std::string> probes;             ///< names, in the order given
   std::vector<index_range> groups;             ///< rows of the per-example matrix that each probe's mean is over
   std::vector<component_response> components;  ///< in the order asked for
   component_response all_weights;              ///< chains with all weights free
 
+  /// In the order of `components`: the columns of the matrices.
   std::vector<std::string> component_names() const {
     std::vector<std::string> names;
     for (auto const& c : components) names.push_back(c.name);
@@ -49,6 +51,7 @@ struct susceptibility_result {
     });
   }
 
+  /// Of each component, in their order.
   std::vector<component_diagnostics> diagnostics() const {
     std::vector<component_diagnostics> all;
     for (component_response const& c : components) all.push_back(diagnose(c));

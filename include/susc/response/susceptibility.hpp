@@ -18,7 +18,7 @@ enum class centring { full, restricted };
 
 /// One number for each shift.
 struct estimates {
-  std::vector<double> value;
+  std::vector<double> value;  ///< (shifts,)
   std::vector<double> error;  ///< standard errors, scaled so that value ± 1.96 error is a 95 % interval
 };
 
@@ -142,9 +142,11 @@ inline estimates susceptibilities(std::span<moments const> component_batches, st
 
 /// E[φ] and its error, by the same batches.
 struct estimate {
-  double value = std::numeric_limits<double>::quiet_NaN();
-  double error = std::numeric_limits<double>::quiet_NaN();
+  double value = std::numeric_limits<double>::quiet_NaN();  ///< NaN: unknown
+  double error = std::numeric_limits<double>::quiet_NaN();  ///< standard error, scaled so that value ± 1.96 error is a
+                                                            ///< 95 % interval
 };
+/// From batches of draws, chain by chain. NaN without any.
 inline estimate mean_observable(std::span<moments const> batches) {
   if (batches.empty()) return {};
   double count = 0, sum = 0;

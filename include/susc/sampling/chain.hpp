@@ -70,20 +70,21 @@ concept CorrectedSampler = Sampler<S, T> &&
 /// The data distribution q: a fixed evaluation set, and where minibatches come from, a MinibatchSource.
 template <class Batch, class Minibatch>
 struct data_distribution {
-  Batch evaluation;
-  Minibatch minibatch;
+  Batch evaluation;     ///< on which L(w) is measured
+  Minibatch minibatch;  ///< as above
 };
 template <class Batch, class Minibatch>
-data_distribution(Batch, Minibatch) -> data_distribution<Batch, Minibatch>;  // which clang finds by itself from 17 on
+data_distribution(Batch, Minibatch) -> data_distribution<Batch, Minibatch>;  ///< which clang finds by itself from 17 on
 
+/// How long a chain is, and on what it moves.
 struct chain_length {
-  std::size_t draws = 200;
-  std::size_t burn_in = 20;  ///< steps before the first draw
-  std::size_t thinning = 1;  ///< steps a draw
-  std::size_t batch_size = 32;
+  std::size_t draws = 200;                ///< at which visitors are called
+  std::size_t burn_in = 20;               ///< steps before the first draw
+  std::size_t thinning = 1;               ///< steps a draw
+  std::size_t batch_size = 32;            ///< in what the source of minibatches counts
   std::size_t gradient_accumulation = 1;  ///< minibatches whose mean gradient makes a step
 
-  std::size_t steps() const { return burn_in + draws * thinning; }
+  std::size_t steps() const { return burn_in + draws * thinning; }  ///< burn-in included
   friend bool operator==(chain_length const&, chain_length const&) = default;
 };
 
@@ -97,15 +98,15 @@ inline void check(chain_length const& length) {
 
 /// Streams of random numbers: the noise is a chain's own, minibatches may be shared by many chains.
 struct chain_keys {
-  random::key noise;
-  random::key minibatches;
+  random::key noise;        ///< of one chain
+  random::key minibatches;  ///< shared or not
 };
 
 /// How a chain ended. A chain whose loss or weights are no longer finite stops at that step.
 struct chain_outcome {
-  std::size_t steps = 0;
-  std::size_t draws = 0;
-  bool diverged = false;
+  std::size_t steps = 0;    ///< taken
+  std::size_t draws = 0;    ///< visited
+  bool diverged = false;    ///< not finite, and stopped
   double step_seconds = 0;  ///< all steps together
   double draw_seconds = 0;  ///< evaluating and visiting all draws
   static void members(auto& self, auto&& each) {

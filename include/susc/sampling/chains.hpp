@@ -28,31 +28,32 @@ namespace susc {
 /// Posterior and sampler of one kind of chain.
 template <class S = sgld>
 struct chain_settings {
-  posterior_settings posterior = {};
-  S sampler = {};
+  posterior_settings posterior = {};  ///< what is sampled
+  S sampler = {};                     ///< and how
 };
 
+/// What the estimators need to know besides model, weights and data.
 template <class S = sgld>
 struct sampling_options {
   std::vector<std::string> components = {};  ///< names, or unions joined by '+'; empty: all that the model offers
-  posterior_settings posterior = {};
-  S sampler = {};
+  posterior_settings posterior = {};         ///< of every component that is not all weights
+  S sampler = {};                            ///< of the same
   /// Chains with all weights free. None: `scaled_to_all_weights` of the two above, from the mean size of the others.
   std::optional<chain_settings<S>> all_weights = {};
-  std::size_t chains = 4;  ///< a component
-  std::size_t draws = 200;
-  std::size_t burn_in = 20;  ///< steps before the first draw
-  std::size_t thinning = 1;  ///< steps a draw
-  std::size_t batch_size = 32;
+  std::size_t chains = 4;                 ///< a component
+  std::size_t draws = 200;                ///< a chain
+  std::size_t burn_in = 20;               ///< steps before the first draw
+  std::size_t thinning = 1;               ///< steps a draw
+  std::size_t batch_size = 32;            ///< of a minibatch, in what data_distribution::minibatch counts
   std::size_t gradient_accumulation = 1;  ///< minibatches whose mean gradient makes a step
   bool common_minibatches = true;         ///< all chains and components see the same minibatch at the same step
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;                 ///< of noise and minibatches
   /// Called after each step of each chain with its length in parameters, from any thread.
   std::function<void(std::size_t parameters)> progress = {};
   /// Where chains are kept, so that a run that ends early can be resumed, with the bits of one that did not, and a
   /// finished one extended by components, chains and draws. Empty: nowhere.
   std::filesystem::path run_directory = {};
-  double seconds_between_checkpoints = 60;
+  double seconds_between_checkpoints = 60;  ///< at least, of each task
   /// Set to true from anywhere, it ends the run after the steps under way: chains are kept, susc::interrupted is
   /// thrown.
   std::atomic<bool> const* stop = nullptr;
@@ -71,13 +72,14 @@ chain_settings<S> scaled_to_all_weights(posterior_settings posterior, S sampler,
 /// A component, and what its chains are to sample.
 template <class S>
 struct component_plan {
-  component moving;
-  chain_settings<S> settings;
+  component moving;            ///< whose weights move
+  chain_settings<S> settings;  ///< of its chains
 };
+/// Every component of a run, with its settings.
 template <class S>
 struct sampling_plan {
   std::vector<component_plan<S>> components;  ///< in the order of the options; all of w has the settings of all_weights
-  component_plan<S> all_weights;
+  component_plan<S> all_weights;              ///< for E_full
 };
 
 /// What the options ask for. Throws susc::error on an unknown name or an unusable setting.
@@ -114,9 +116,9 @@ sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& option
 /// The chains of one component.
 template <class V, class S>
 struct component_chains {
-  component_plan<S> plan;
-  std::vector<V> chains;
-  std::vector<chain_outcome> outcomes;
+  component_plan<S> plan;               ///< what was run
+  std::vector<V> chains;                ///< what each chain's visitor has seen
+  std::vector<chain_outcome> outcomes;  ///< how each chain ended
 
   /// What the chains that did not diverge have seen; nothing where all did.
   std::optional<V> merged() const {
@@ -130,6 +132,7 @@ struct component_chains {
     }
     return sum;
   }
+  /// Chains that diverged.
   std::size_t dropped_chains() const {
     return static_cast<std::size_t>(
         std::count_if(outcomes.begin(), outcomes.end(), [](chain_outcome const& o) { return o.diverged; }));
@@ -138,7 +141,7 @@ struct component_chains {
 
 /// A task of a run: chains [first, first + count) of one planned component.
 struct chain_task {
-  std::size_t component = 0, first = 0, count = 0;
+  std::size_t component = 0, first = 0, count = 0;  ///< number in the plan; chains
 };
 
 /// The tasks of a run, in the order in which they are handed out. The longest come first, so that no worker is left

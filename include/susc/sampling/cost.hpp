@@ -18,20 +18,22 @@ namespace susc {
 
 /// The three parts of a task: set-up (what is frozen, losses at w*), and a step and a draw of one of its chains.
 struct task_parts {
-  double setup = 0, step = 0, draw = 0;
+  double setup = 0, step = 0, draw = 0;  ///< of one task, one step, one draw
   friend bool operator==(task_parts const&, task_parts const&) = default;
+  /// Of so many of each.
   double of(double tasks, double steps, double draws) const { return tasks * setup + steps * step + draws * draw; }
 };
 
 /// What all chains of one component will take.
 struct component_cost {
-  std::string name = {};
+  std::string name = {};                        ///< of the component
   std::size_t tasks = 0, steps = 0, draws = 0;  ///< of all its chains
   std::optional<task_parts> operations = {};    ///< floating-point; nothing if the model does not count them
   task_parts seconds = {};                      ///< of one worker
   double task_bytes = 0;     ///< held while a task runs: states of its chains, frozen batches, losses
   double visitor_bytes = 0;  ///< held to the end of the run
-  double total_seconds() const { return total(seconds); }
+  double total_seconds() const { return total(seconds); }  ///< of one worker, for all its chains
+  /// Of all its chains.
   std::optional<double> total_operations() const {
     return operations ? std::optional(total(*operations)) : std::nullopt;
   }
@@ -42,15 +44,16 @@ struct component_cost {
   }
 };
 
+/// What a run will take: see estimate_cost.
 struct cost {
   std::vector<component_cost> components = {};  ///< in the order of the plan
   std::size_t chains = 0;                       ///< of all components
-  std::size_t workers = 0;
-  std::optional<double> operations = {};  ///< floating-point; nothing if the model does not count them
-  double bytes = 0;                       ///< at the peak, beyond what the process holds before the run
-  double workspace_bytes = 0;             ///< of it, the model's working memory for all workers
-  double seconds = 0;                     ///< from beginning to end, on that many workers
-  double pilot_seconds = 0;               ///< spent on this estimate
+  std::size_t workers = 0;                      ///< tasks at a time
+  std::optional<double> operations = {};        ///< floating-point; nothing if the model does not count them
+  double bytes = 0;                             ///< at the peak, beyond what the process holds before the run
+  double workspace_bytes = 0;                   ///< of it, the model's working memory for all workers
+  double seconds = 0;                           ///< from beginning to end, on that many workers
+  double pilot_seconds = 0;                     ///< spent on this estimate
 };
 
 namespace detail {

@@ -15,8 +15,8 @@ namespace susc {
 /// A named batch whose susceptibility is asked for.
 template <class Batch>
 struct probe {
-  std::string name;
-  Batch batch;
+  std::string name;  ///< in results and messages
+  Batch batch;       ///< the data towards which the distribution is shifted
 };
 
 namespace detail {
@@ -65,7 +65,7 @@ double mean(std::span<T const> values) {
 template <Model M>
 class draw {
  public:
-  using scalar = typename M::scalar;
+  using scalar = typename M::scalar;  ///< of weights and losses
 
   /// Stands at `center`. Examples of all probes are counted through, in the order of `probes`.
   draw(M const& model, std::span<scalar const> center, component const& c, typename M::batch const& evaluation,
@@ -88,18 +88,20 @@ class draw {
     center_loss_ = evaluation_loss();
   }
 
+  /// Looks at other weights, which must outlive the next call; what was computed is forgotten.
   void move_to(std::span<scalar const> w) {
     w_ = w;
     have_evaluation_ = have_probes_ = false;
   }
 
-  M const& model() const { return *model_; }
-  std::span<scalar const> weights() const { return w_; }
+  M const& model() const { return *model_; }              ///< as given
+  std::span<scalar const> weights() const { return w_; }  ///< all of w
   /// w*.
   std::span<scalar const> center() const { return center_; }
   /// Whose weights move: the others are those of the center.
   component const& moving() const { return *component_; }
-  typename M::batch const& evaluation_batch() const { return *batch_; }
+  typename M::batch const& evaluation_batch() const { return *batch_; }  ///< the evaluation set
+  /// All probes, in order.
   std::span<probe<typename M::batch> const> probes() const { return given_; }
 
   /// L(w), the mean loss on the evaluation set, in nats.
@@ -128,7 +130,7 @@ class draw {
     }
     return probe_losses_;
   }
-  std::size_t probe_example_count() const { return probe_losses_.size(); }
+  std::size_t probe_example_count() const { return probe_losses_.size(); }  ///< of all probes
   /// Which examples belong to each probe.
   std::vector<index_range> const& probe_ranges() const { return groups_; }
 

@@ -14,6 +14,7 @@ namespace susc {
 
 /// One task after the other, in the calling thread.
 struct sequential {
+  /// Calls task(i) for i = 0 ... tasks - 1.
   template <class F>
   void operator()(std::size_t tasks, F&& task) const {
     for (std::size_t i = 0; i != tasks; ++i) task(i);
@@ -32,10 +33,12 @@ std::size_t workers_of(E const& run) {
 /// Tasks on `count` threads (0: as many as the hardware has), each taking the next one when it is free. The first
 /// exception stops the handing out of tasks and is rethrown.
 struct threads {
-  std::size_t count = 0;
+  std::size_t count = 0;  ///< 0: all of the hardware's
 
+  /// Threads, the calling one among them.
   std::size_t workers() const { return count != 0 ? count : std::max(1u, std::thread::hardware_concurrency()); }
 
+  /// Calls task(i) for i = 0 ... tasks - 1.
   template <class F>
   void operator()(std::size_t tasks, F&& task) const {
     std::size_t const active = std::min(tasks, workers());

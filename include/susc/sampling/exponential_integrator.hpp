@@ -18,6 +18,7 @@
 
 namespace susc {
 
+/// See the top of this file.
 struct exponential_integrator {
   double step_size = 1e-3;  ///< ε
 
@@ -26,8 +27,8 @@ struct exponential_integrator {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
-    std::uint64_t steps = 0;
+    aligned_vector<T> w;      ///< the moving weights
+    std::uint64_t steps = 0;  ///< taken so far
     friend bool operator==(state const&, state const&) = default;
     static void members(auto& self, auto&& each) { each(self.w, self.steps); }
   };
@@ -37,6 +38,7 @@ struct exponential_integrator {
     require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
   }
 
+  /// At w0 (dimension,).
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, 0};

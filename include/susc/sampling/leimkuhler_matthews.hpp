@@ -17,6 +17,7 @@
 
 namespace susc {
 
+/// See the top of this file.
 struct leimkuhler_matthews {
   double step_size = 1e-3;  ///< ε
 
@@ -25,9 +26,9 @@ struct leimkuhler_matthews {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
+    aligned_vector<T> w;      ///< the moving weights
     aligned_vector<T> noise;  ///< ξ of the step before, empty at first
-    std::uint64_t steps = 0;
+    std::uint64_t steps = 0;  ///< taken so far
     friend bool operator==(state const&, state const&) = default;
     static void members(auto& self, auto&& each) { each(self.w, self.noise, self.steps); }
   };
@@ -39,6 +40,7 @@ struct leimkuhler_matthews {
             " is unstable with localization ", p.localization, ": their product must be below 4, and is best near 1");
   }
 
+  /// At w0 (dimension,).
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, {}, 0};

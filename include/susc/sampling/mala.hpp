@@ -38,6 +38,7 @@ double log_acceptance_ratio(double step_size, std::span<T const> from, double fr
   return from_energy - to_energy + (forth - back) / (2 * step_size);
 }
 
+/// See the top of this file.
 struct mala {
   double step_size = 1e-3;  ///< ε
 
@@ -46,15 +47,16 @@ struct mala {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
-    aligned_vector<T> slope;  ///< of -log p at w, empty at first
-    double energy = 0;        ///< -log p at w
-    aligned_vector<T> proposal, proposal_slope;
-    std::uint64_t accepted = 0;
-    std::uint64_t steps = 0;
+    aligned_vector<T> w;                         ///< the moving weights
+    aligned_vector<T> slope;                     ///< of -log p at w, empty at first
+    double energy = 0;                           ///< -log p at w
+    aligned_vector<T> proposal, proposal_slope;  ///< of the last step: memory only
+    std::uint64_t accepted = 0;                  ///< of the steps
+    std::uint64_t steps = 0;                     ///< taken so far
     static void members(auto& self, auto&& each) {
       each(self.w, self.slope, self.energy, self.proposal, self.proposal_slope, self.accepted, self.steps);
     }
+    /// Of all that the next step needs.
     friend bool operator==(state const& a, state const& b) {
       return a.w == b.w && a.slope == b.slope && a.energy == b.energy && a.accepted == b.accepted && a.steps == b.steps;
     }
@@ -65,6 +67,7 @@ struct mala {
     require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
   }
 
+  /// At w0 (dimension,).
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, {}, 0, aligned_vector<T>(w0.size()), aligned_vector<T>(w0.size()), 0, 0};

@@ -23,14 +23,15 @@ namespace susc {
 /// Visitor of chains that sample `posterior` with `step_size`: proposes a step from one draw in `every` and records the
 /// probability of its acceptance, at the cost of two gradients of the evaluation set.
 struct mala_acceptance {
-  posterior_settings posterior = {};
-  double step_size = 1e-3;
-  std::size_t every = 10;
-  std::uint64_t seed = 1;
+  posterior_settings posterior = {};             ///< that the chains sample
+  double step_size = 1e-3;                       ///< ε of the proposals
+  std::size_t every = 10;                        ///< draws a proposal
+  std::uint64_t seed = 1;                        ///< of the proposals
   std::vector<std::vector<double>> traces = {};  ///< (chains) x (proposals), in [0, 1]
   std::size_t seen = 0;                          ///< draws of the chain
   random::key key = {};                          ///< of the chain
 
+  /// Begins one chain's trace. Throws susc::error if `every` is 0.
   template <Model M>
   void start(draw<M> const&, draw_counts counts) {
     require(every > 0, "every is 0, must be at least 1");
@@ -39,6 +40,7 @@ struct mala_acceptance {
     key = random::fold_in(random::fold_in({seed}, "mala_acceptance"), counts.chain);
   }
 
+  /// Proposes a step from every so many draws.
   template <Model M>
   void add(draw<M> const& at) {
     if (seen++ % every != 0) return;
@@ -73,6 +75,7 @@ struct mala_acceptance {
     each(p.n_beta, p.localization, p.weight_decay, p.bounding_box, self.step_size, self.every, self.seed);
     each(self.traces, self.seen, self.key.bits);
   }
+  /// Appends the other chains' traces.
   void merge(mala_acceptance const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }
 };
 

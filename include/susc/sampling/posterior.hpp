@@ -16,7 +16,7 @@ struct posterior_settings {
   double n_beta = 30;         ///< nβ: effective sample size times inverse temperature
   double localization = 300;  ///< γ
   double weight_decay = 0;    ///< λ
-  double bounding_box = std::numeric_limits<double>::infinity();
+  double bounding_box = std::numeric_limits<double>::infinity();  ///< half-width, about w*; must be positive
   friend bool operator==(posterior_settings const&, posterior_settings const&) = default;
 };
 
@@ -33,8 +33,8 @@ inline void check(posterior_settings const& p) {
 /// The settings and the coordinates they apply to: those of one component.
 template <std::floating_point T>
 struct posterior {
-  posterior_settings settings;
-  std::span<T const> center;  ///< w* restricted to the component
+  posterior_settings settings;  ///< of all coordinates
+  std::span<T const> center;    ///< w* restricted to the component
 
   /// The gradient of -log p along coordinate i, at value w with loss gradient g.
   T slope(std::size_t i, T w, T g) const {

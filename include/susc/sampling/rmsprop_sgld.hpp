@@ -18,6 +18,7 @@
 
 namespace susc {
 
+/// See the top of this file.
 struct rmsprop_sgld {
   double step_size = 1e-3;  ///< ε
   double noise = 1;         ///< σ
@@ -34,9 +35,9 @@ struct rmsprop_sgld {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
+    aligned_vector<T> w;       ///< the moving weights
     aligned_vector<T> square;  ///< V
-    std::uint64_t steps = 0;
+    std::uint64_t steps = 0;   ///< taken so far
     friend bool operator==(state const&, state const&) = default;
     static void members(auto& self, auto&& each) { each(self.w, self.square, self.steps); }
   };
@@ -52,6 +53,7 @@ struct rmsprop_sgld {
             ": step_size localization / stability must be below 4");
   }
 
+  /// At w0 (dimension,), V = 0.
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};

@@ -37,7 +37,7 @@ class interrupted : public error {
 
 /// One of the settings that a run must share with the one it resumes.
 struct run_setting {
-  std::string name, value;
+  std::string name, value;  ///< as text
   friend bool operator==(run_setting const&, run_setting const&) = default;
   static void members(auto& self, auto&& each) { each(self.name, self.value); }
 };
@@ -82,6 +82,7 @@ inline void require_same(std::vector<run_setting> const& kept, std::vector<run_s
           ". Resume with the settings there, or name another folder");
 }
 
+/// The folder in which the chains of a run are kept, a file each.
 class run_directory {
  public:
   static constexpr std::uint32_t format = 1;  ///< of its files; one of another format is refused
@@ -114,7 +115,7 @@ class run_directory {
     require_same(kept, description, where());
   }
 
-  std::filesystem::path const& path() const { return path_; }
+  std::filesystem::path const& path() const { return path_; }  ///< of the folder
 
   /// What was last kept of a chain; nothing if nothing was. Throws susc::error if the file is damaged.
   std::optional<std::string> load(std::string_view component, std::size_t chain) const {
@@ -122,6 +123,7 @@ class run_directory {
     if (!std::filesystem::exists(std::filesystem::symlink_status(file))) return std::nullopt;
     return read_checked_file(file, kind_of_chain, format);
   }
+  /// Keeps a chain's bytes, over what was there, whole or not at all.
   void save(std::string_view component, std::size_t chain, std::string_view bytes) const {
     write_checked_file(file_of(component, chain), kind_of_chain, format, bytes);
   }

@@ -19,6 +19,7 @@
 
 namespace susc {
 
+/// See the top of this file.
 struct sghmc {
   double step_size = 1e-3;  ///< ε
   double friction = .1;     ///< α, the share of the momentum lost in a step
@@ -31,9 +32,9 @@ struct sghmc {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
+    aligned_vector<T> w;         ///< the moving weights
     aligned_vector<T> momentum;  ///< v
-    std::uint64_t steps = 0;
+    std::uint64_t steps = 0;     ///< taken so far
     friend bool operator==(state const&, state const&) = default;
     static void members(auto& self, auto&& each) { each(self.w, self.momentum, self.steps); }
   };
@@ -47,6 +48,7 @@ struct sghmc {
             " is unstable with localization ", p.localization, ": their product must be below ", 8 - 4 * friction);
   }
 
+  /// At rest at w0 (dimension,).
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), 0};

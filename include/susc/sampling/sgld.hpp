@@ -14,6 +14,7 @@
 
 namespace susc {
 
+/// See the top of this file.
 struct sgld {
   double step_size = 1e-3;  ///< ε
   double noise = 1;         ///< σ
@@ -26,8 +27,8 @@ struct sgld {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
-    std::uint64_t steps = 0;
+    aligned_vector<T> w;      ///< the moving weights
+    std::uint64_t steps = 0;  ///< taken so far
     friend bool operator==(state const&, state const&) = default;
     static void members(auto& self, auto&& each) { each(self.w, self.steps); }
   };
@@ -40,6 +41,7 @@ struct sgld {
             " is unstable with localization ", p.localization, ": their product must be below 4, and is best near 1");
   }
 
+  /// At w0 (dimension,).
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, 0};

@@ -23,6 +23,7 @@
 
 namespace susc {
 
+/// See the top of this file.
 struct sgnht {
   double step_size = 1e-3;  ///< ε
   double diffusion = .1;    ///< A: the friction where gradients are exact
@@ -35,10 +36,10 @@ struct sgnht {
   /// All that the next step needs: a checkpoint is a copy of it.
   template <std::floating_point T>
   struct state {
-    aligned_vector<T> w;
+    aligned_vector<T> w;         ///< the moving weights
     aligned_vector<T> momentum;  ///< v
     double friction = 0;         ///< ζ
-    std::uint64_t steps = 0;
+    std::uint64_t steps = 0;     ///< taken so far
     friend bool operator==(state const&, state const&) = default;
     static void members(auto& self, auto&& each) { each(self.w, self.momentum, self.friction, self.steps); }
   };
@@ -52,6 +53,7 @@ struct sgnht {
             " is unstable with localization ", p.localization, ": their product must be below ", 8 - 4 * diffusion);
   }
 
+  /// At rest at w0 (dimension,).
   template <std::floating_point T>
   state<T> init(std::span<T const> w0) const {
     return {{w0.begin(), w0.end()}, aligned_vector<T>(w0.size()), diffusion, 0};

@@ -31,7 +31,9 @@ class stop_on_signals {
     ::sigaction(SIGINT, &interrupt_, nullptr);
     ::sigaction(SIGTERM, &terminate_, nullptr);
   }
-  std::atomic<bool> const* flag() const { return &detail::signalled; }
+  std::atomic<bool> const* flag() const {
+    return &detail::signalled;
+  }  ///< true once a signal came: for sampling_options
 
  private:
   struct ::sigaction interrupt_ {

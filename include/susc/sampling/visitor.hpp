@@ -49,30 +49,35 @@ concept ExtendableVisitor = requires(V& v, std::size_t draws) {
 /// Several visitors of the same chains: one pass computes everything.
 template <class... Visitors>
 struct visitors {
-  std::tuple<Visitors...> each;
+  std::tuple<Visitors...> each;  ///< the visitors, in the order given
 
-  explicit visitors(Visitors... v) : each(std::move(v)...) {}
+  explicit visitors(Visitors... v) : each(std::move(v)...) {}  ///< Takes them by value.
 
+  /// Of each.
   template <Model M>
   void start(draw<M> const& center, draw_counts counts) {
     std::apply([&](auto&... v) { (v.start(center, counts), ...); }, each);
   }
+  /// To each.
   template <Model M>
   void add(draw<M> const& at) {
     std::apply([&](auto&... v) { (v.add(at), ...); }, each);
   }
+  /// Each with its like.
   void merge(visitors const& other) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (std::get<I>(each).merge(std::get<I>(other.each)), ...);
     }
     (std::index_sequence_for<Visitors...>{});
   }
+  /// Each gets more draws, `draws` in all.
   void extend(std::size_t draws) requires(ExtendableVisitor<Visitors>&&...) {
     std::apply([&](auto&... v) { (v.extend(draws), ...); }, each);
   }
   static void members(auto& self, auto&& each) {
     std::apply([&](auto&... v) { each(v...); }, self.each);
   }
+  /// Of all.
   std::size_t bytes() const {
     return std::apply([](auto const&... v) { return (std::size_t{0} + ... + bytes_of(v)); }, each);
   }

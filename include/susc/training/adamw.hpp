@@ -16,18 +16,19 @@
 
 namespace susc {
 
+/// AdamW's, under their customary names.
 struct training_options {
-  std::size_t steps = 2000;
-  std::size_t batch_size = 32;
-  double learning_rate = 5e-3;
-  double beta1 = .9;
-  double beta2 = .98;
-  double epsilon = 1e-8;
-  double weight_decay = .3;    ///< on the coordinates in `decayed` only
-  double clip = 1;             ///< largest norm of the gradient
-  std::size_t warm_up = 100;   ///< steps of linear increase
-  double decay_fraction = .3;  ///< part of the steps, at the end, over which the rate falls linearly to 0
-  std::uint64_t seed = 1;
+  std::size_t steps = 2000;     ///< one minibatch each
+  std::size_t batch_size = 32;  ///< a multiple of 4
+  double learning_rate = 5e-3;  ///< the highest
+  double beta1 = .9;            ///< memory of the gradient
+  double beta2 = .98;           ///< memory of its square
+  double epsilon = 1e-8;        ///< added to the root of the square
+  double weight_decay = .3;     ///< on the coordinates in `decayed` only
+  double clip = 1;              ///< largest norm of the gradient
+  std::size_t warm_up = 100;    ///< steps of linear increase
+  double decay_fraction = .3;   ///< part of the steps, at the end, over which the rate falls linearly to 0
+  std::uint64_t seed = 1;       ///< of the minibatches
   friend bool operator==(training_options const&, training_options const&) = default;
 };
 
