@@ -29,7 +29,7 @@ namespace susc {
 ///   "threads"              several threads at once get the bits that one gets
 ///   "operations", "bytes"  CountsOperations, CountsBytes: numbers that can be counts
 struct broken_law {
-  std::string law;
+  std::string law;   ///< which, by the names above
   std::string what;  ///< a sentence: where, the value found, the value expected
 };
 

@@ -26,7 +26,8 @@ inline double rounding_noise(std::span<double const, noise_points> values) {
 
 /// A slope, and a bound on its error; infinite where the function was finite at too few points.
 struct slope_estimate {
-  double value = 0;
+  double value = 0;  ///< the estimate
+  /// At least |value - slope|.
   double error = std::numeric_limits<double>::infinity();
 };
 

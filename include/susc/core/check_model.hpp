@@ -25,11 +25,12 @@
 
 namespace susc {
 
+/// How thoroughly `check_model` looks.
 struct model_check {
   /// Weights, drawn at random, whose slope is compared with differences, beside the weight of largest gradient of each
   /// component; all, where the model has no more. Each takes 19 evaluations of the losses.
   std::size_t coordinates = 64;
-  random::key key = {1};
+  random::key key = {1};  ///< of the coordinates and displacements drawn
 };
 
 namespace detail {

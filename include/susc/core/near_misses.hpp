@@ -12,6 +12,7 @@ namespace susc::detail {
 // names_X: there is a member X, of whatever kind, type and access. A name that a class has is ambiguous in what derives
 // from it and from another class that has it too. Nothing can derive from a final class: of its members nothing is
 // known.
+/// \cond
 #define SUSC_NAMES(member)                                                          \
   struct other_##member {                                                           \
     int member;                                                                     \
@@ -28,6 +29,7 @@ SUSC_NAMES(operations);
 SUSC_NAMES(frozen_bytes);
 SUSC_NAMES(workspace_bytes);
 #undef SUSC_NAMES
+/// \endcond
 
 /// The gradient of one component, const or not, whatever it returns, two arguments swapped or not.
 template <class M>

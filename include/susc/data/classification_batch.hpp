@@ -30,8 +30,8 @@ concept ClassificationBatch = detail::has_inputs_and_labels<B> || detail::becaus
 /// those of the given distribution, and sum to 0. For response/loss_contrast.hpp.
 template <ClassificationBatch B>
 struct contrasted_batch {
-  B batch;
-  std::vector<double> weights;
+  B batch;                      ///< the examples
+  std::vector<double> weights;  ///< (count,)
 };
 
 /// Inputs of each example. Throws susc::error if there are no examples, or the inputs are not a multiple of them.

@@ -41,7 +41,7 @@ class ngram_surrogate {
     });
   }
 
-  std::size_t order() const { return order_; }
+  std::size_t order() const { return order_; }  ///< 1: unigrams, 2: bigrams, ...
 
   /// `sequences` of `length` tokens: a function of the key. Throws susc::error for sequences without a prediction.
   token_batch sample(std::size_t sequences, std::size_t length, random::key key) const {

@@ -22,7 +22,7 @@ namespace susc {
 template <std::floating_point T = double>
 class deep_linear {
  public:
-  using scalar = T;
+  using scalar = T;  ///< of weights and losses
   struct batch {};
 
   /// true_map (n_L, n_0) row-major. Throws susc::error if it is of another size, there are fewer than two widths, or
@@ -37,8 +37,9 @@ class deep_linear {
     for (std::size_t l = 0; l != layers(); ++l) begins_.push_back(begins_[l] + widths_[l] * widths_[l + 1]);
   }
 
-  std::size_t parameter_count() const { return begins_.back(); }
-  std::size_t example_count(batch const&) const { return 1; }
+  std::size_t parameter_count() const { return begins_.back(); }  ///< elements of all factors
+  std::size_t example_count(batch const&) const { return 1; }     ///< 1: the loss is the population's
+  /// "full" and "layer1" to "layer<L>".
   std::vector<component> components() const {
     std::vector<component> all{full_component(parameter_count())};
     for (std::size_t l = 0; l != layers(); ++l)

@@ -17,7 +17,8 @@ namespace susc {
 template <std::floating_point T = double>
 class logistic_regression {
  public:
-  using scalar = T;
+  using scalar = T;  ///< of weights and losses
+  /// Examples.
   struct batch {
     std::vector<T> inputs;    ///< (count, inputs) row-major
     std::vector<int> labels;  ///< (count,), +1 or -1
@@ -28,8 +29,9 @@ class logistic_regression {
     require(inputs != 0, "logistic_regression: 0 inputs, must have at least 1");
   }
 
-  std::size_t parameter_count() const { return inputs_ + 1; }
-  std::size_t example_count(batch const& b) const { return b.labels.size(); }
+  std::size_t parameter_count() const { return inputs_ + 1; }                  ///< inputs + 1
+  std::size_t example_count(batch const& b) const { return b.labels.size(); }  ///< labels of the batch
+  /// "full", "weights", "intercept".
   std::vector<component> components() const {
     return {full_component(inputs_ + 1), {"weights", {{0, inputs_}}}, {"intercept", {{inputs_, inputs_ + 1}}}};
   }

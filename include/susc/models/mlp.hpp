@@ -95,7 +95,7 @@ class mlp {
     return std::accumulate(losses.begin(), losses.end(), T(0)) / static_cast<T>(count);
   }
 
-  std::size_t class_count() const { return widths_.back(); }
+  std::size_t class_count() const { return widths_.back(); }  ///< n_L
   /// logits (class_count(),) of one example of the batch. Throws susc::error if the batch has no such example.
   void logits(std::span<T const> w, batch const& b, std::size_t example, std::span<T> logits) const {
     check(w, b);

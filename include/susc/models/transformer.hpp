@@ -28,8 +28,8 @@ struct fixed_config {
 
 /// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations, CountsBytes, HasLogits
 /// and HasInputGradient. An example is a token in its context; a sequence of `length` tokens feeds its first length - 1
-/// and has length - 1 losses. Throws susc::error on weights of another number, on a token id outside the vocabulary, and
-/// on sequences longer than context + 1.
+/// and has length - 1 losses. Throws susc::error on weights of another number, on a token id outside the vocabulary,
+/// and on sequences longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -191,7 +191,7 @@ class basic_transformer {
     return transformer_workspace_bytes<T>(layout(), sequences_of_chunk(b) * (b.length - 1), b.length - 1);
   }
 
-  std::size_t class_count() const { return config().vocabulary; }
+  std::size_t class_count() const { return config().vocabulary; }  ///< tokens of the vocabulary
   /// logits (vocabulary,) of the token that example `example` is about, by a forward pass over what precedes it. Throws
   /// susc::error if the batch has no such example.
   void logits(weights w, token_batch const& b, std::size_t example, std::span<T> logits) const {

@@ -20,7 +20,8 @@ class counterfactual_pairs {
  public:
   /// Two probes by their numbers.
   struct pair {
-    std::size_t from = 0, to = 1;
+    std::size_t from = 0;  ///< the given one
+    std::size_t to = 1;    ///< its counterfactuals
   };
 
   /// Throws susc::error if there is no pair.
@@ -28,10 +29,12 @@ class counterfactual_pairs {
     require(!pairs_.empty(), "counterfactual_pairs: no pairs of probes, must have at least 1");
   }
 
+  /// Examples of all pairs. Throws susc::error where a pair's probes are missing or of unequal size.
   template <Model M>
   std::size_t count(draw<M> const& at) const {
     return groups(at).back().end;
   }
+  /// ΔL of each example of each pair, shifts (count,), nats.
   template <Model M>
   void loss_shifts(draw<M> const& at, std::span<double> shifts) const {
     auto const losses = at.probe_losses();

@@ -83,7 +83,7 @@ struct susceptibility_moments {
 
   batch_schedule schedule = {};                    ///< of the chain
   std::vector<double> baseline = {}, shifts = {};  ///< at w*, and of the last draw
-  double observable_at_center = 0;
+  double observable_at_center = 0;                 ///< φ(w*)
 };
 
 /// One component's chains as a response, which takes over what they have seen.

@@ -15,9 +15,10 @@ namespace susc {
 /// satisfies HasLogits. One forward pass of that example a draw. Throws susc::error where there is no such example or
 /// class.
 struct example_logit {
-  probe_example of = {};
-  std::size_t label = 0;
+  probe_example of = {};  ///< whose logit
+  std::size_t label = 0;  ///< the class, or the token
 
+  /// φ(w).
   template <Model M>
   double value(draw<M> const& at) const {
     static_assert(HasLogits<M>,

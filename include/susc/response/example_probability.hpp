@@ -10,8 +10,8 @@ namespace susc {
 
 /// One example of a draw's probes, both counted from 0.
 struct probe_example {
-  std::size_t probe = 0;
-  std::size_t example = 0;
+  std::size_t probe = 0;    ///< of the draw
+  std::size_t example = 0;  ///< of the probe
 
   /// Its place among the examples of all probes. Throws susc::error if there is no such probe or example; `who` asks.
   template <Model M>
@@ -27,8 +27,9 @@ struct probe_example {
 /// Observable. p(y | x, w) = e^{-l}, for models whose loss is -log p, of one example of the probes; it costs no
 /// evaluation beyond that of the probes. Throws susc::error where there is no such example.
 struct example_probability {
-  probe_example of = {};
+  probe_example of = {};  ///< whose probability
 
+  /// φ(w), in [0, 1].
   template <Model M>
   double value(draw<M> const& at) const {
     std::size_t const i = of.index(at, "example_probability");

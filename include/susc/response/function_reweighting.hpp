@@ -21,8 +21,9 @@ namespace susc {
 /// indicator of a subset S it is P(S) (L_S - L). A draw costs functions x evaluation examples multiplications.
 class function_reweighting {
  public:
+  /// One row.
   struct function {
-    std::string name;
+    std::string name;            ///< for messages and tables
     std::vector<double> values;  ///< f of each evaluation example
   };
 
@@ -55,6 +56,7 @@ class function_reweighting {
               " values, must have one for each of the ", examples, " evaluation examples");
     return functions_.size();
   }
+  /// ΔL of each function, shifts (count,), nats.
   template <Model M>
   void loss_shifts(draw<M> const& at, std::span<double> shifts) const {
     auto const losses = at.evaluation_losses();

@@ -15,8 +15,9 @@ namespace susc {
 /// that enter the first layer of a transformer. Of a model that satisfies HasInputGradient; a backward pass over the
 /// probe a draw. Throws susc::error where there is no such probe.
 struct input_slope {
-  std::size_t probe = 0;
+  std::size_t probe = 0;  ///< counted from 0
 
+  /// φ(w), nats per unit of input.
   template <Model M>
   double value(draw<M> const& at) const {
     static_assert(HasInputGradient<M>,

@@ -16,8 +16,9 @@ namespace susc {
 /// mass between examples that can be listed (data/label_noise.hpp, data/missing_inputs.hpp).
 class loss_contrast {
  public:
+  /// One row.
   struct contrast {
-    std::size_t probe = 0;
+    std::size_t probe = 0;        ///< counted from 0
     std::vector<double> weights;  ///< a_j, one for each example of the probe
   };
 
@@ -45,6 +46,7 @@ class loss_contrast {
     }
     return contrasts_.size();
   }
+  /// ΔL of each contrast, shifts (count,), nats.
   template <Model M>
   void loss_shifts(draw<M> const& at, std::span<double> shifts) const {
     auto const losses = at.probe_losses();

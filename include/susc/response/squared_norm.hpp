@@ -13,8 +13,9 @@ enum class origin { center, zero };
 /// Observable. ‖w_C - w*_C‖² or, from 0, ‖w_C‖², over the weights of the moving component C. By the second, a positive
 /// χ means that more of such data lets the posterior's weights grow.
 struct squared_norm {
-  origin from = origin::center;
+  origin from = origin::center;  ///< what weights are measured from
 
+  /// φ(w).
   template <Model M>
   double value(draw<M> const& at) const {
     double sum = 0;
