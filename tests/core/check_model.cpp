@@ -488,6 +488,7 @@ TEST_CASE("check_model: a gradient that is not that of the mean loss") {
 
 TEST_CASE("check_model: a constant of 5 % in a gradient of floats is seen, for 200 weights and losses of size 1e3") {
   struct scaled : regression<float> {
+    using regression<float>::loss_and_gradient;
     float loss_and_gradient(view<float> w, batch const& b, std::span<float> gradient) const {
       float const mean = regression::loss_and_gradient(w, b, gradient);
       for (float& g : gradient) g *= 1.05f;
