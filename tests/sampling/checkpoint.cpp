@@ -26,6 +26,17 @@ using model = susc::mlp<double>;
 using everything = susc::visitors<susc::susceptibility_moments<>, susc::loss_trace, susc::posterior_predictive,
                                   susc::influence, susc::mala_acceptance>;
 
+struct only_counts {
+  void add(std::size_t);
+};
+struct extended_by_name {
+  void extend(std::string);
+};
+static_assert(susc::ExtendableVisitor<everything> && susc::ExtendableVisitor<susc::loss_trace> &&
+              susc::ExtendableVisitor<susc::influence>);
+static_assert(!susc::ExtendableVisitor<only_counts> && !susc::ExtendableVisitor<extended_by_name> &&
+              !susc::ExtendableVisitor<susc::visitors<susc::loss_trace, only_counts>>);
+
 model::batch points(std::size_t count, std::uint64_t seed) {
   susc::random::stream random({seed});
   model::batch b;
