@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "susc/core/concepts.hpp"
+#include "susc/io/archive.hpp"
 #include "susc/sampling/draw.hpp"
 
 namespace susc {
@@ -74,7 +75,7 @@ struct visitors {
   void extend(std::size_t draws) requires(ExtendableVisitor<Visitors>&&...) {
     std::apply([&](auto&... v) { (v.extend(draws), ...); }, each);
   }
-  static void members(auto& self, auto&& each) {
+  static void members(auto& self, auto&& each) requires(Archivable<Visitors>&&...) {
     std::apply([&](auto&... v) { each(v...); }, self.each);
   }
   /// Of all.
