@@ -214,9 +214,15 @@ void run(options const& o, std::atomic<bool> const* stop) {
   });
   shown.finish();
   auto const& responses = results.response.components;
-  susc::require(
-      std::any_of(responses.begin(), responses.end(), [&](auto const& c) { return c.dropped_chains() != o.chains; }),
-      "every chain diverged; a smaller --step-size or --n-beta, or a larger --localization, would help");
+  bool const any_left =
+      std::any_of(responses.begin(), responses.end(), [&](auto const& c) { return c.dropped_chains() != o.chains; });
+  if (!any_left && o.run_directory.empty()) {
+    std::filesystem::remove_all(run_directory_of(o));  // there is nothing in it to go on from
+    std::error_code not_empty;
+    std::filesystem::remove(o.output, not_empty);
+  }
+  susc::require(any_left,
+                "every chain diverged; a smaller --step-size or --n-beta, or a larger --localization, would help");
 
   results.settings = {{"corpus", o.external() ? o.pretraining : o.corpus},
                       {"model", trained->training},

@@ -7,6 +7,8 @@
 #include <limits>
 #include <span>
 
+#include "susc/core/requirements.hpp"
+
 namespace susc {
 
 /// Points at equal distances from whose values `rounding_noise` is taken.
