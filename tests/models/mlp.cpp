@@ -96,15 +96,16 @@ TEST_CASE("mlp: the gradient is that of the mean loss") {
 
 TEST_CASE("mlp: the gradient by the inputs is that of the mean loss") {
   for (auto const& widths : shapes) {
-    for (auto const& [count, activation] : {std::pair{1, susc::mlp_activation::tanh},
-                                            {150, susc::mlp_activation::tanh},
-                                            {7, susc::mlp_activation::gelu},
-                                            {1, susc::mlp_activation::relu}}) {
+    for (auto const& tried : {std::pair{1, susc::mlp_activation::tanh},
+                              {150, susc::mlp_activation::tanh},
+                              {7, susc::mlp_activation::gelu},
+                              {1, susc::mlp_activation::relu}}) {
+      auto const count = static_cast<std::size_t>(tried.first);
+      auto const activation = tried.second;
       model_type const model(widths, activation);
       CAPTURE(widths.size());
       CAPTURE(count);
-      auto b =
-          random_batch(static_cast<std::size_t>(count), widths.front(), widths.back(), static_cast<std::size_t>(count));
+      auto b = random_batch(count, widths.front(), widths.back(), count);
       std::vector<double> const w = random_weights(model, 3);
       REQUIRE(model.input_count(b) == b.inputs.size());
       std::vector<double> gradient(b.inputs.size(), 1e300);
