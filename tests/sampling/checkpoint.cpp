@@ -243,6 +243,29 @@ TEST_CASE("checkpoint: a run of other settings, weights or data is refused with 
   refused([](auto& o) { o.probes.pop_back(); }, {"losses of probe 'second'", "not set here"});
 }
 
+TEST_CASE("checkpoint: a component of the same name and other coordinates is refused") {
+  struct renamed : model {
+    using model::model;
+    std::size_t first = 0;
+    std::vector<susc::component> components() const { return {{"part", {{first, first + 4}}}}; }
+  };
+  temporary_folder const folder;
+  small_run const run;
+  auto const execute = [&](std::size_t first) {
+    renamed network{{2, 3, 3}};
+    network.first = first;
+    auto options = run.options;
+    options.components = {"part"};
+    options.run_directory = folder.path;
+    auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
+    susc::run_chains(network, run.w, susc::data_distribution{run.evaluation, minibatch}, run.probes,
+                     susc::plan_sampling(network, options).components, options, susc::loss_trace{});
+  };
+  execute(0);
+  execute(0);
+  check_words(error_message([&] { execute(1); }), {"part.0.chain", "coordinates"});
+}
+
 TEST_CASE("checkpoint: a damaged chain is refused by name, the others are kept") {
   temporary_folder const folder;
   small_run run;

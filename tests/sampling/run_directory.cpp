@@ -40,6 +40,21 @@ TEST_CASE("run_directory: any name of a component is a file of its own inside th
   CHECK(folder.listing().size() == names.size() + 2);
 }
 
+TEST_CASE("run_directory: what a killed process was writing is in nobody's way, and is removed") {
+  temporary_folder const folder;
+  folder.file("run.partial-123", "");
+  {
+    susc::run_directory const run(folder.path, settings);
+    CHECK(folder.listing() == std::set<std::string>{"lock", "run"});
+    run.save("c", 0, "content");
+  }
+  folder.file("run.partial-5", "");
+  folder.file("c.0.chain.partial-123-1", "half");
+  susc::run_directory const run(folder.path, settings);
+  CHECK(folder.listing() == std::set<std::string>{"c.0.chain", "lock", "run"});
+  CHECK(run.load("c", 0) == "content");
+}
+
 TEST_CASE("run_directory: another run is refused with what differs") {
   temporary_folder const folder;
   { susc::run_directory const run(folder.path, settings); }

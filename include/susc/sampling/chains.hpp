@@ -208,7 +208,7 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
           if (options.progress) options.progress(c.size());
         },
         chain_keeper<V>{kept_in, std::span(of.chains).subspan(first, count), &c.name(), first, length,
-                        settings_of(of.plan.settings.posterior, of.plan.settings.sampler),
+                        settings_of(c, of.plan.settings.posterior, of.plan.settings.sampler),
                         options.seconds_between_checkpoints, options.stop});
   };
   std::vector<chain_outcome> outcomes;

@@ -34,10 +34,13 @@ concept has_settings = requires(S& sampler) {
 template <class V, class S, class T>
 concept can_be_kept = Archivable<V> && Archivable<sampler_state<S, T>> && has_settings<S>;
 
-/// What a chain samples: posterior and sampler.
+/// What a chain samples: the component's coordinates, posterior and sampler.
 template <class S>
-std::vector<run_setting> settings_of(posterior_settings const& p, S const& sampler) {
-  std::vector<run_setting> all{{"n_beta", exact_text(p.n_beta)},
+std::vector<run_setting> settings_of(component const& moving, posterior_settings const& p, S const& sampler) {
+  archive_writer ranges;
+  for (index_range const r : moving.ranges()) ranges(r);
+  std::vector<run_setting> all{{"coordinates", fingerprint(std::span<char const>(ranges.bytes()))},
+                               {"n_beta", exact_text(p.n_beta)},
                                {"localization", exact_text(p.localization)},
                                {"weight_decay", exact_text(p.weight_decay)},
                                {"bounding_box", exact_text(p.bounding_box)},
@@ -205,7 +208,7 @@ std::vector<Task> remaining_tasks(std::vector<Task> const& tasks, std::vector<Ch
   for (Task const& task : tasks) {
     Chains& of = result[task.component];
     component const& c = of.plan.moving;
-    auto const settings = settings_of(of.plan.settings.posterior, of.plan.settings.sampler);
+    auto const settings = settings_of(c, of.plan.settings.posterior, of.plan.settings.sampler);
     bool joins = false;  // the task of the chain before, if that stopped at the same step
     std::size_t step = 0;
     for (std::size_t chain = task.first; chain != task.first + task.count; ++chain) {

@@ -97,6 +97,7 @@ class run_directory {
     require(static_cast<bool>(lock_), where(), "cannot lock it: ", detail::os_reason(errno));
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
       fail(where(), errno == EWOULDBLOCK ? "another process is using it" : detail::os_reason(errno));
+    remove_partial_files();
     auto const file = path_ / "run";
     if (!std::filesystem::exists(std::filesystem::symlink_status(file))) {
       for (auto const& entry : std::filesystem::directory_iterator(path_))
@@ -146,6 +147,17 @@ class run_directory {
   }
 
  private:
+  /// What a killed process was writing; nobody else writes while the lock is held.
+  void remove_partial_files() const {
+    std::vector<std::filesystem::path> partial;
+    for (auto const& entry : std::filesystem::directory_iterator(path_)) {
+      std::string const name = entry.path().filename().string();
+      if (name.starts_with("run.partial-") || name.find(".chain.partial-") != std::string::npos)
+        partial.push_back(entry.path());
+    }
+    for (auto const& file : partial) std::filesystem::remove(file);
+  }
+
   static constexpr std::string_view kind_of_run = "suscrun", kind_of_chain = "suscchn";
   std::string where() const { return "run directory '" + path_.string() + "': "; }
 
