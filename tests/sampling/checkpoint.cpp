@@ -214,6 +214,79 @@ TEST_CASE("checkpoint: draws are added: the draws of a longer run, in other batc
     }
 }
 
+/// Without influence, whose matrix has entries between old probes and new ones.
+using following =
+    susc::visitors<susc::susceptibility_moments<>, susc::loss_trace, susc::posterior_predictive, susc::mala_acceptance>;
+static_assert(susc::JoinsProbes<following, model> && !susc::JoinsProbes<susc::influence, model> &&
+              !susc::JoinsProbes<everything, model>);
+
+TEST_CASE_TEMPLATE("checkpoint: probes are added with the bits of a run that had them from the start", S, susc::sgld,
+                   susc::leimkuhler_matthews, susc::mala) {
+  small_run<S> run;
+  run.probes.push_back({"third", points(3, 5)});
+  auto const execute = [](small_run<S> const& r) {
+    auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
+    following const visitor{susc::susceptibility_moments<>{}, susc::loss_trace{}, susc::posterior_predictive{},
+                            susc::mala_acceptance{.every = 2}};
+    return susc::run_chains(r.network, r.w, susc::data_distribution{r.evaluation, minibatch}, r.probes,
+                            susc::plan_sampling(r.network, r.options).components, r.options, visitor, r.workers);
+  };
+  struct resumable : small_run<S> {
+    decltype(execute) const* how = nullptr;
+    auto operator()() const { return (*how)(*this); }
+  };
+  for (std::size_t const first : {0, 1, 2})
+    for (std::size_t const draws : {6, 10})
+      for (std::size_t const stride : {1000, 5}) {  // steps between interruptions
+        CAPTURE(first);
+        CAPTURE(draws);
+        CAPTURE(stride);
+        temporary_folder const folder, other;
+        resumable all;
+        all.how = &execute;
+        all.probes = run.probes;
+        resumable fewer = all;
+        fewer.probes.resize(first);
+        auto expected = bits(all());
+        fewer.options.run_directory = folder.path;
+        fewer();
+        if (draws == 10) {  // to which draws were added before, which has batches of its own
+          all.options.run_directory = other.path;
+          all();
+          all.options.draws = fewer.options.draws = draws;
+          expected = bits(all());
+          fewer();
+        }
+        all.options.run_directory = folder.path;
+        std::size_t tries = 0;
+        for (std::size_t steps = stride; !run_for(all, steps); steps += stride) REQUIRE(++tries < 1000);
+        CHECK((tries > 3) == (stride == 5));
+        auto const after = folder.listing();
+        CHECK(after.size() == 2 + 2 * 3);
+        CHECK(bits(all()) == expected);
+        CHECK(bits(all()) == expected);
+        check_words(error_message([&] { fewer(); }), {"third", "not set here"});
+      }
+}
+
+TEST_CASE("checkpoint: probes are added to chains that have ended, by visitors that can take them") {
+  temporary_folder const folder;
+  small_run run;
+  run.options.run_directory = folder.path;
+  auto const more = [&](auto change) {
+    auto other = run;
+    other.probes.push_back({"third", points(3, 5)});
+    change(other);
+    return error_message([&] { other(); });
+  };
+  run_for(run, 20);
+  check_words(more([](auto&) {}), {"has 2 of 3 probes", "end the run with these probes before others are added"});
+  run();
+  check_words(more([](auto&) {}), {"does not take more later"});
+  check_words(more([](auto& o) { std::swap(o.probes[0], o.probes[1]); }), {"in another order"});
+  check_words(more([](auto& o) { o.probes.erase(o.probes.begin()); }), {"losses of probe 'first' at w*"});
+}
+
 TEST_CASE("checkpoint: a run of other settings, weights or data is refused with what differs, and nothing is touched") {
   temporary_folder const folder;
   small_run run;

@@ -40,9 +40,9 @@ struct susceptibility_moments {
     // centring does depend on a constant in φ: it is taken relative to w*, as the component's loss is.
     perturbation.loss_shifts(center, std::span(baseline));
     observable_at_center = static_cast<double>(observable.value(center));
-    batches.assign(schedule.batches, moments(baseline.size()));
+    batches.assign(schedule.batches(), moments(baseline.size()));
     for (auto* traces : {&observable_traces, &loss_traces}) {
-      traces->resize(1);
+      traces->assign(1, {});
       traces->front().reserve(counts.draws);
     }
   }
@@ -59,7 +59,26 @@ struct susceptibility_moments {
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t draws) {
     schedule.extend(draws);
-    batches.resize(schedule.batches, moments(baseline.size()));
+    batches.resize(schedule.batches(), moments(baseline.size()));
+  }
+  /// Sees the same draws as another, in its batches.
+  void batch_like(susceptibility_moments const& other) {
+    schedule = other.schedule;
+    batches.assign(schedule.batches(), moments(baseline.size()));
+  }
+  /// Takes in what was seen of further probes at the same draws; `all` stands at w* and has all probes. Throws
+  /// susc::error if the perturbations of all probes are not those of either, one after the other.
+  template <Model M>
+  void join_probes(susceptibility_moments const& more, draw<M> const& all) {
+    std::size_t const before = baseline.size();
+    baseline.insert(baseline.end(), more.baseline.begin(), more.baseline.end());
+    shifts.insert(shifts.end(), more.shifts.begin(), more.shifts.end());
+    for (index_range const& g : more.groups) groups.push_back({before + g.begin, before + g.end});
+    for (std::size_t b = 0; b != batches.size(); ++b) batches[b].append(more.batches[b]);
+    susceptibility_moments whole{observable, perturbation};
+    whole.start(all, {1, 1, 0});
+    require(whole.baseline == baseline && whole.groups == groups,
+            "probes cannot be added: the perturbations of each depend on the other probes; name another run directory");
   }
   static void members(auto& self, auto&& each) {
     each(self.groups, self.batches, self.observable_traces, self.loss_traces, self.schedule, self.baseline, self.shifts,
@@ -74,7 +93,7 @@ struct susceptibility_moments {
 
   /// Held between start and the end of the run.
   std::size_t bytes() const {
-    std::size_t sum = sizeof(double) * (baseline.capacity() + shifts.capacity());
+    std::size_t sum = sizeof(double) * (baseline.capacity() + shifts.capacity()) + schedule.bytes();
     for (auto const* traces : {&observable_traces, &loss_traces})
       for (auto const& trace : *traces) sum += sizeof(double) * trace.capacity();
     for (moments const& batch : batches) sum += batch.bytes();

@@ -92,7 +92,7 @@ class influence {
     ++held_;
     std::size_t const current = schedule_.batch_of(seen_);
     ++seen_;
-    bool const last = seen_ == schedule_.draws || schedule_.batch_of(seen_) != current;
+    bool const last = seen_ == schedule_.draws() || schedule_.batch_of(seen_) != current;
     if (last || held_ == block_.rows()) {
       batches_[current].take(block_, held_, static_cast<Eigen::Index>(settings_.rows.size()));
       held_ = 0;
@@ -110,7 +110,7 @@ class influence {
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t draws) {
     schedule_.extend(draws);
-    batches_.resize(schedule_.batches, batch(settings_.rows.size(), settings_.columns.size()));
+    batches_.resize(schedule_.batches(), batch(settings_.rows.size(), settings_.columns.size()));
   }
   static void members(auto& self, auto&& each) {
     each(self.settings_.examples_per_unit, self.settings_.rows, self.settings_.columns, self.center_, self.batches_,

@@ -36,6 +36,10 @@ struct loss_trace {
   }
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t draws) { traces[0].reserve(draws); }
+  void batch_like(loss_trace const&) {}  ///< There are no batches.
+  /// Sees no probes.
+  template <Model M>
+  void join_probes(loss_trace const&, draw<M> const&) {}
   static void members(auto& self, auto&& each) { each(self.traces); }
   /// Appends the other chains' traces.
   void merge(loss_trace const& other) { traces.insert(traces.end(), other.traces.begin(), other.traces.end()); }

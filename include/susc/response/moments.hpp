@@ -55,6 +55,12 @@ struct moments {
     count = total;
   }
 
+  /// Takes in further shifts at the same draws.
+  void append(moments const& other) {
+    mean_shift.insert(mean_shift.end(), other.mean_shift.begin(), other.mean_shift.end());
+    comoment.insert(comoment.end(), other.comoment.begin(), other.comoment.end());
+  }
+
   /// Moments of the mean of the shifts of each group: exact, since all is linear in the shifts.
   moments grouped(std::span<index_range const> groups) const {
     moments result(groups.size());
@@ -83,23 +89,34 @@ inline std::size_t batches_per_chain(std::size_t draws, std::size_t chains, std:
 }
 
 /// Which batch each draw of a chain goes into.
-struct batch_schedule {
-  std::size_t draws = 0, batches = 0;           ///< in all
-  std::size_t first_draw = 0, first_batch = 0;  ///< of what was added last
+class batch_schedule {
+ public:
+  batch_schedule() = default;  ///< Of no draws.
+  /// Batches about equally long.
+  batch_schedule(std::size_t draws, std::size_t batches) { append(draws, batches); }
 
+  std::size_t draws() const { return ends_.empty() ? 0 : ends_.back(); }  ///< in all
+  std::size_t batches() const { return ends_.size(); }                    ///< in all
   /// The batch of a draw, both counted from 0.
   std::size_t batch_of(std::size_t draw) const {
-    return first_batch + (draw - first_draw) * (batches - first_batch) / (draws - first_draw);
+    return static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), draw) - ends_.begin());
   }
   /// Makes it `all` draws, more than before, in further batches about as long.
   void extend(std::size_t all) {
-    std::size_t const more = std::max<std::size_t>(1, ((all - draws) * batches + draws / 2) / draws);
-    first_draw = draws;
-    first_batch = batches;
-    draws = all;
-    batches += more;
+    std::size_t const more = all - draws();
+    append(more, std::max<std::size_t>(1, (more * batches() + draws() / 2) / draws()));
   }
-  static void members(auto& self, auto&& each) { each(self.draws, self.batches, self.first_draw, self.first_batch); }
+  /// Held.
+  std::size_t bytes() const { return sizeof(std::size_t) * ends_.capacity(); }
+  friend bool operator==(batch_schedule const&, batch_schedule const&) = default;
+  static void members(auto& self, auto&& each) { each(self.ends_); }
+
+ private:
+  void append(std::size_t draws, std::size_t batches) {
+    std::size_t const before = this->draws();
+    for (std::size_t b = 1; b <= batches; ++b) ends_.push_back(before + (b * draws + batches - 1) / batches);
+  }
+  std::vector<std::size_t> ends_;  ///< of each batch, in draws
 };
 
 }  // namespace susc

@@ -22,7 +22,7 @@ struct posterior_predictive {
     center.assign(losses.begin(), losses.end());
     ratios.resize(center.size());
     schedule = {counts.draws, batches_per_chain(counts.draws, counts.chains)};
-    batches.assign(schedule.batches, moments(center.size()));
+    batches.assign(schedule.batches(), moments(center.size()));
     seen = 0;
   }
   /// One more draw.
@@ -36,7 +36,19 @@ struct posterior_predictive {
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t draws) {
     schedule.extend(draws);
-    batches.resize(schedule.batches, moments(center.size()));
+    batches.resize(schedule.batches(), moments(center.size()));
+  }
+  /// Sees the same draws as another, in its batches.
+  void batch_like(posterior_predictive const& other) {
+    schedule = other.schedule;
+    batches.assign(schedule.batches(), moments(center.size()));
+  }
+  /// Takes in what was seen of further probes at the same draws.
+  template <Model M>
+  void join_probes(posterior_predictive const& more, draw<M> const&) {
+    center.insert(center.end(), more.center.begin(), more.center.end());
+    ratios.insert(ratios.end(), more.ratios.begin(), more.ratios.end());
+    for (std::size_t b = 0; b != batches.size(); ++b) batches[b].append(more.batches[b]);
   }
   static void members(auto& self, auto&& each) {
     each(self.batches, self.center, self.schedule, self.seen, self.ratios);
@@ -48,7 +60,7 @@ struct posterior_predictive {
 
   /// Held between start and the end of the run.
   std::size_t bytes() const {
-    std::size_t sum = sizeof(double) * (center.capacity() + ratios.capacity());
+    std::size_t sum = sizeof(double) * (center.capacity() + ratios.capacity()) + schedule.bytes();
     for (moments const& b : batches) sum += b.bytes();
     return sum;
   }

@@ -142,6 +142,8 @@ struct component_chains {
 /// A task of a run: chains [first, first + count) of one planned component.
 struct chain_task {
   std::size_t component = 0, first = 0, count = 0;  ///< number in the plan; chains
+  /// Of chains that have ended with the first so many probes, and are followed again with the others.
+  std::optional<std::size_t> known_probes = {};
 };
 
 /// The tasks of a run, in the order in which they are handed out. The longest come first, so that no worker is left
@@ -181,42 +183,60 @@ chain_length checked_length(M const& model, std::span<typename M::scalar const> 
 
 namespace detail {
 /// One task, in the calling thread; what its chains see goes into `of`, which has room for options.chains chains.
+/// `seen` tells of all probes where chains are kept.
 template <Model M, class Minibatch, Sampler<typename M::scalar> S, Visitor<M> V>
 void run_task(M const& model, std::span<typename M::scalar const> center,
               data_distribution<typename M::batch, Minibatch> const& data,
               std::span<probe<typename M::batch> const> probes, sampling_options<S> const& options,
-              chain_length const& length, component_chains<V, S>& of, std::size_t first, std::size_t count,
-              run_directory const* kept_in = nullptr) {
+              chain_length const& length, component_chains<V, S>& of, chain_task const& task,
+              run_directory const* kept_in = nullptr, seen_probes const* seen = nullptr) {
   using T = typename M::scalar;
   kernels::flush_denormals const guard;
   if (options.stop != nullptr && *options.stop) chain_keeper<V>::throw_interrupted(kept_in);
   component const& c = of.plan.moving;
   random::key const seed{options.seed};
   random::key minibatches = random::fold_in(seed, "minibatches");
-  if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), first);
-  draw<M> at(model, center, c, data.evaluation, probes);
+  if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), task.first);
+  std::size_t const known = task.known_probes.value_or(0);
+  draw<M> at(model, center, c, data.evaluation, probes.subspan(known));
+  auto const chains = std::span(of.chains).subspan(task.first, task.count);
+  std::vector<V> followers;  // of chains that are followed again
+  if (task.known_probes) followers.assign(chains.begin(), chains.end());
+  auto const visiting = task.known_probes ? std::span(followers) : chains;
   std::vector<random::key> noise;
-  for (std::size_t chain = first; chain != first + count; ++chain) {
+  for (std::size_t i = 0; i != task.count; ++i) {
+    std::size_t const chain = task.first + i;
     noise.push_back(random::fold_in(random::fold_in(random::fold_in(seed, "noise"), c.name()), chain));
-    of.chains[chain].start(at, draw_counts{length.draws, options.chains, chain});
+    visiting[i].start(at, draw_counts{length.draws, options.chains, chain});
+    if constexpr (JoinsProbes<V, M>)
+      if (task.known_probes) visiting[i].batch_like(chains[i]);
   }
   auto const chains_of = [&](auto const& minibatch) {
     return run_chains_in_step(
         model, center, c, of.plan.settings.posterior, of.plan.settings.sampler, minibatch, length, noise, minibatches,
-        at, [&](std::size_t chain, draw<M> const& here) { of.chains[first + chain].add(here); },
+        at, [&](std::size_t i, draw<M> const& here) { visiting[i].add(here); },
         [&] {
           if (options.progress) options.progress(c.size());
         },
-        chain_keeper<V>{kept_in, std::span(of.chains).subspan(first, count), &c.name(), first, length,
+        chain_keeper<V>{kept_in, visiting, &c.name(), task.first, length,
                         settings_of(c, of.plan.settings.posterior, of.plan.settings.sampler),
-                        options.seconds_between_checkpoints, options.stop});
+                        seen == nullptr ? seen_by_chains{} : seen->from(known), options.seconds_between_checkpoints,
+                        options.stop, task.known_probes ? run_directory::added_probes : run_directory::kept_chains});
   };
   std::vector<chain_outcome> outcomes;
   if constexpr (CorrectedSampler<S, T>)
     outcomes = chains_of([&](std::size_t, random::key) -> typename M::batch const& { return data.evaluation; });
   else
     outcomes = chains_of(data.minibatch);
-  std::copy(outcomes.begin(), outcomes.end(), of.outcomes.begin() + static_cast<std::ptrdiff_t>(first));
+  if (!task.known_probes)
+    std::copy(outcomes.begin(), outcomes.end(), of.outcomes.begin() + static_cast<std::ptrdiff_t>(task.first));
+  if constexpr (JoinsProbes<V, M> && can_be_kept<V, S, T>)
+    if (task.known_probes) {
+      draw<M> const all(model, center, c, data.evaluation, probes);
+      for (std::size_t i = 0; i != task.count; ++i)
+        join_added_probes<M, S>(*kept_in, c.name(), task.first + i, chains[i], of.outcomes[task.first + i],
+                                followers[i], seen->from(0), all);
+    }
 }
 }  // namespace detail
 
@@ -240,10 +260,23 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
     result.push_back({p, std::vector<V>(options.chains, visitor), std::vector<chain_outcome>(options.chains)});
   auto tasks = tasks_of(plan, options, workers_of(run));
   std::optional<run_directory> directory;
+  detail::seen_probes seen{probes.size(),
+                           [&](std::size_t first, std::size_t count) {
+                             if constexpr (detail::can_be_kept<V, S, typename M::scalar>)
+                               return detail::seen_at_center(model, center, data, probes.subspan(first, count),
+                                                             visitor);
+                             else
+                               return detail::seen_by_chains{};
+                           },
+                           {}};
   if (!options.run_directory.empty()) {
     if constexpr (detail::can_be_kept<V, S, typename M::scalar>) {
-      directory.emplace(options.run_directory, detail::run_settings(model, center, data, probes, options, visitor));
-      tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, options.progress);
+      directory.emplace(options.run_directory, detail::run_settings(model, center, data, options, visitor));
+      tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, seen, options.progress);
+      for (chain_task const& task : tasks)
+        require(JoinsProbes<V, M> || !task.known_probes, "run directory '", options.run_directory.string(),
+                "': the probes of ended chains are other ones, and a visitor does not take more later: name another "
+                "folder");
     } else {
       fail("run_directory is '", options.run_directory.string(),
            "', but these chains cannot be kept: the visitor and the sampler's state need a `members` function, the "
@@ -252,8 +285,8 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   }
   run(tasks.size(), [&](std::size_t i) {
     chain_task const& task = tasks[i];
-    detail::run_task(model, center, data, probes, options, length, result[task.component], task.first, task.count,
-                     directory ? &*directory : nullptr);
+    detail::run_task(model, center, data, probes, options, length, result[task.component], task,
+                     directory ? &*directory : nullptr, directory ? &seen : nullptr);
   });
   return result;
 }

@@ -160,7 +160,7 @@ tried_task try_task(M const& model, std::span<typename M::scalar const> center,
   of.plan.settings.posterior.n_beta = std::min(1., of.plan.settings.posterior.n_beta);
   options.progress = {};
   double const begin = seconds_now();
-  run_task(model, center, data, probes, options, length, of, 0, gang);
+  run_task(model, center, data, probes, options, length, of, chain_task{0, 0, gang});
   tried_task result{{.setup = seconds_now() - begin}, of.chains[0].bytes};
   double steps = 0, draws = 0;
   for (std::size_t chain = 0; chain != gang; ++chain) {

@@ -70,6 +70,10 @@ struct mala_acceptance {
 
   /// The chain gets more draws, `draws` in all.
   void extend(std::size_t /*draws*/) {}
+  void batch_like(mala_acceptance const&) {}  ///< There are no batches.
+  /// Sees no probes.
+  template <Model M>
+  void join_probes(mala_acceptance const&, draw<M> const&) {}
   static void members(auto& self, auto&& each) {
     auto& p = self.posterior;
     each(p.n_beta, p.localization, p.weight_decay, p.bounding_box, self.step_size, self.every, self.seed);

@@ -3,6 +3,7 @@
 ///   lock                     held by the process that uses the folder
 ///   run                      what the run is: settings, weights, data
 ///   COMPONENT.CHAIN.chain    a chain as it was when it was last kept: settings, outcome, state, visitor
+///   COMPONENT.CHAIN.probes   likewise, of a chain that is followed again for probes added to the run
 /// Each is a checked file (io/checked_file.hpp), written whole or not at all.
 #include <fcntl.h>
 #include <sys/file.h>
@@ -86,6 +87,7 @@ inline void require_same(std::vector<run_setting> const& kept, std::vector<run_s
 class run_directory {
  public:
   static constexpr std::uint32_t format = 1;  ///< of its files; one of another format is refused
+  static constexpr std::string_view kept_chains = "chain", added_probes = "probes";  ///< kinds of files
 
   /// Opens or makes the folder and locks it for this process. Throws susc::error if it cannot be made, another process
   /// has it, it holds other things and no run, or a run of another description, naming the differences.
@@ -119,18 +121,25 @@ class run_directory {
   std::filesystem::path const& path() const { return path_; }  ///< of the folder
 
   /// What was last kept of a chain; nothing if nothing was. Throws susc::error if the file is damaged.
-  std::optional<std::string> load(std::string_view component, std::size_t chain) const {
-    auto const file = file_of(component, chain);
+  std::optional<std::string> load(std::string_view component, std::size_t chain,
+                                  std::string_view kind = kept_chains) const {
+    auto const file = file_of(component, chain, kind);
     if (!std::filesystem::exists(std::filesystem::symlink_status(file))) return std::nullopt;
     return read_checked_file(file, kind_of_chain, format);
   }
   /// Keeps a chain's bytes, over what was there, whole or not at all.
-  void save(std::string_view component, std::size_t chain, std::string_view bytes) const {
-    write_checked_file(file_of(component, chain), kind_of_chain, format, bytes);
+  void save(std::string_view component, std::size_t chain, std::string_view bytes,
+            std::string_view kind = kept_chains) const {
+    write_checked_file(file_of(component, chain, kind), kind_of_chain, format, bytes);
+  }
+  /// Removes what was kept of added probes, if anything was.
+  void forget_added_probes(std::string_view component, std::size_t chain) const {
+    std::filesystem::remove(file_of(component, chain, added_probes));
   }
 
   /// Letters, digits and +-_ as they are, other bytes as %XX; long names end in their fingerprint.
-  std::filesystem::path file_of(std::string_view component, std::size_t chain) const {
+  std::filesystem::path file_of(std::string_view component, std::size_t chain,
+                                std::string_view kind = kept_chains) const {
     std::string name;
     for (char const c : component) {
       auto const byte = static_cast<unsigned char>(c);
@@ -143,7 +152,7 @@ class run_directory {
         name.append({'%', digits[byte / 16], digits[byte % 16]});
     }
     if (name.size() > 200) name = name.substr(0, 180) + '.' + fingerprint(std::span(component));
-    return path_ / (name + '.' + std::to_string(chain) + ".chain");
+    return path_ / (name + '.' + std::to_string(chain) + '.' + std::string(kind));
   }
 
  private:
@@ -152,7 +161,8 @@ class run_directory {
     std::vector<std::filesystem::path> partial;
     for (auto const& entry : std::filesystem::directory_iterator(path_)) {
       std::string const name = entry.path().filename().string();
-      if (name.starts_with("run.partial-") || name.find(".chain.partial-") != std::string::npos)
+      if (name.starts_with("run.partial-") || name.find(".chain.partial-") != std::string::npos ||
+          name.find(".probes.partial-") != std::string::npos)
         partial.push_back(entry.path());
     }
     for (auto const& file : partial) std::filesystem::remove(file);

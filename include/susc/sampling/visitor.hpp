@@ -47,6 +47,14 @@ concept ExtendableVisitor = requires(V& v, std::size_t draws) {
   v.extend(draws);
 };
 
+/// A visitor to which further probes can be given after the run: another follows the same chains with those alone,
+/// `more.batch_like(had)`, and is then taken in, `had.join_probes(more, draw at w* of all probes)`.
+template <class V, class M>
+concept JoinsProbes = requires(V& had, V& more, draw<M> const& all) {
+  more.batch_like(had);
+  had.join_probes(more, all);
+};
+
 /// Several visitors of the same chains: one pass computes everything.
 template <class... Visitors>
 struct visitors {
@@ -66,14 +74,20 @@ struct visitors {
   }
   /// Each with its like.
   void merge(visitors const& other) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (std::get<I>(each).merge(std::get<I>(other.each)), ...);
-    }
-    (std::index_sequence_for<Visitors...>{});
+    both(other, [](auto& mine, auto const& theirs) { mine.merge(theirs); });
   }
   /// Each gets more draws, `draws` in all.
   void extend(std::size_t draws) requires(ExtendableVisitor<Visitors>&&...) {
     std::apply([&](auto&... v) { (v.extend(draws), ...); }, each);
+  }
+  /// Each as its like.
+  void batch_like(visitors const& other) {
+    both(other, [](auto& mine, auto const& theirs) { mine.batch_like(theirs); });
+  }
+  /// Each its like.
+  template <Model M>
+  void join_probes(visitors const& more, draw<M> const& all) requires(JoinsProbes<Visitors, M>&&...) {
+    both(more, [&](auto& mine, auto const& theirs) { mine.join_probes(theirs, all); });
   }
   static void members(auto& self, auto&& each) requires(Archivable<Visitors>&&...) {
     std::apply([&](auto&... v) { each(v...); }, self.each);
@@ -81,6 +95,15 @@ struct visitors {
   /// Of all.
   std::size_t bytes() const {
     return std::apply([](auto const&... v) { return (std::size_t{0} + ... + bytes_of(v)); }, each);
+  }
+
+ private:
+  template <class Act>
+  void both(visitors const& other, Act act) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (act(std::get<I>(each), std::get<I>(other.each)), ...);
+    }
+    (std::index_sequence_for<Visitors...>{});
   }
 };
 
