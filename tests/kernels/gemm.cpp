@@ -72,6 +72,26 @@ TEST_CASE_TEMPLATE("products larger than every block: rows, columns and depth", 
       CHECK(error_of<T>(which, mode, 201, 533, 301, 1, draw) <= 1);
 }
 
+TEST_CASE_TEMPLATE("multiply_onto: the bits of adding to a copy, B packed or not", T, float, double) {
+  susc::random::stream draw{{6}};
+  for (auto const how : {kernels::precision::single, kernels::precision::split_bfloat16})
+    for (auto const& [m, n, k] :
+         {std::array<std::size_t, 3>{1, 1, 1}, {7, 33, 5}, {23, 70, 300}, {201, 533, 301}, {3, 4, 0}}) {
+      guarded<T> a(m, k, k + 1, 1), b(k, n, n + 2, 2), under(m, n, n + 5, 3), c(m, n, n + 3, 0), expected(m, n, n, 0);
+      a.fill(draw), b.fill(draw), under.fill(draw), c.fill(draw);
+      for (std::size_t i = 0; i != m; ++i)
+        for (std::size_t j = 0; j != n; ++j) expected.at(i, j) = under.at(i, j);
+      kernels::multiply<T>(view(expected), view(a), view(b), kernels::output::add, how);
+      kernels::multiply_onto<T>(view(c), view(under), view(a), view(b), how);
+      CHECK(c.values() == expected.values());
+      kernels::packed_matrix<T> packed;
+      packed.pack(view(b), how);
+      c.fill(draw);
+      kernels::multiply_onto<T>(view(c), view(under), view(a), packed);
+      CHECK(c.values() == expected.values());
+    }
+}
+
 TEST_CASE("a row has the same bits in a product of many rows and alone") {
   susc::random::stream draw{{4}};
   std::size_t const m = 23, n = 70, k = 300;

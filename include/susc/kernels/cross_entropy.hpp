@@ -45,7 +45,8 @@ struct running_sum {
 
   T loss() const { return std::log(sum) + (largest - correct); }
 
-  /// Takes in more logits, replaced by exp(logit - largest); returns the factor of what was summed before.
+  /// Takes in more logits, replaced by exp(logit - largest) where Keep; returns the factor of what was summed before.
+  template <bool Keep>
   T take(T* row, std::size_t count) {
     constexpr std::size_t step = lane_count<T>;
     std::size_t const whole = count / step * step;
@@ -58,13 +59,14 @@ struct running_sum {
     lanes<T> sums(T(0));
     for (std::size_t i = 0; i != whole; i += step) {
       lanes<T> const e = exponential(load(row + i) - shift);
-      store(row + i, e);
+      if constexpr (Keep) store(row + i, e);
       sums = sums + e;
     }
     T more = sum_of_lanes(sums);
     for (std::size_t i = whole; i != count; ++i) {
-      row[i] = std::exp(row[i] - now);
-      more += row[i];
+      T const e = std::exp(row[i] - now);
+      if constexpr (Keep) row[i] = e;
+      more += e;
     }
     largest = now;
     sum = sum * factor + more;
@@ -121,8 +123,11 @@ void blocked_cross_entropy(T* loss, T* dx, T weight, matrix<T const> x, matrix<T
         std::size_t const correct = static_cast<std::size_t>(target[t]);
         bool const here = correct >= first && correct < first + columns;
         if (here) token.correct = row[correct - first];
-        T const factor = token.take(row, columns);
-        if (dx == nullptr) continue;
+        if (dx == nullptr) {
+          token.template take<false>(row, columns);
+          continue;
+        }
+        T const factor = token.template take<true>(row, columns);
         if (here) scratch.transposed.copy_row(correct - first, scratch.target_rows.data() + t * x.columns);
         if (T* const to = dx + t * x.columns; first != 0 && factor != 1)
           for (std::size_t d = 0; d != x.columns; ++d) to[d] *= factor;
@@ -172,7 +177,7 @@ void cross_entropy_gradient(T* loss, T* dx, T* dw, T* dbias, T weight, matrix<T 
       std::size_t const correct = static_cast<std::size_t>(target[begin + t]);
       if (bias != nullptr) detail::add_row(row, bias, w.columns);
       detail::running_sum<T> token{.correct = row[correct]};
-      token.take(row, w.columns);
+      token.template take<true>(row, w.columns);
       loss[begin + t] = token.loss();
       T const scale = weight / token.sum;
       for (std::size_t v = 0; v != w.columns; ++v) row[v] *= scale;

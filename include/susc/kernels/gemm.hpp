@@ -5,6 +5,8 @@
 //   multiply:            C (+)= A B      A (m, k), B (k, n)
 //   multiply_transposed: C (+)= A Bᵀ     A (m, k), B (n, k)
 //   transposed_multiply: C (+)= Aᵀ B     A (k, m), B (k, n)
+//   multiply_onto:       C = D + A B     A (m, k), B (k, n), D (m, n), which may be C; the bits of adding to a copy of
+//   D
 // Error vs. double: <= k * eps * |A| |B| elementwise, (k + 1) * eps * (|C| + |A| |B|) when added to. No operand may
 // overlap C. Every element of C is the same chain of multiply-adds whatever its neighbours, so rows computed together
 // or apart have the same bits. All this is for precision::single; for the other one see split_bfloat16.hpp.
@@ -77,9 +79,10 @@ void pack_rows(T* to, strided<T> a, std::size_t m, std::size_t depth) {
   }
 }
 
-/// C tile (Rows x count) (+)= A (Rows x depth) times one packed panel.
+/// C tile (Rows x count) = A (Rows x depth) times one packed panel, on top of d where that is not null.
 template <std::size_t Rows, class T>
-void tile(T* c, std::size_t ldc, strided<T> a, T const* panel, std::size_t depth, std::size_t count, bool add) {
+void tile(T* c, std::size_t ldc, T const* d, std::size_t ldd, strided<T> a, T const* panel, std::size_t depth,
+          std::size_t count) {
   constexpr std::size_t step = lane_count<T>, wide = tile_columns<T>;
   lanes<T> sums[Rows][tile_lanes];
   for (std::size_t r = 0; r != Rows; ++r)
@@ -95,26 +98,24 @@ void tile(T* c, std::size_t ldc, strided<T> a, T const* panel, std::size_t depth
   }
   if (count == wide) {
     for (std::size_t r = 0; r != Rows; ++r)
-      for (std::size_t l = 0; l != tile_lanes; ++l) {
-        T* const to = c + r * ldc + l * step;
-        store(to, add ? load(to) + sums[r][l] : sums[r][l]);
-      }
+      for (std::size_t l = 0; l != tile_lanes; ++l)
+        store(c + r * ldc + l * step, d != nullptr ? load(d + r * ldd + l * step) + sums[r][l] : sums[r][l]);
     return;
   }
   for (std::size_t r = 0; r != Rows; ++r) {
     T values[wide];
     for (std::size_t l = 0; l != tile_lanes; ++l) store(values + l * step, sums[r][l]);
-    for (std::size_t j = 0; j != count; ++j) c[r * ldc + j] = add ? c[r * ldc + j] + values[j] : values[j];
+    for (std::size_t j = 0; j != count; ++j) c[r * ldc + j] = d != nullptr ? d[r * ldd + j] + values[j] : values[j];
   }
 }
 
 /// A tile of `rows` <= tile_rows rows.
 template <class T, std::size_t... Rows>
-void tile_of(std::size_t rows, std::index_sequence<Rows...>, T* c, std::size_t ldc, strided<T> a, T const* panel,
-             std::size_t depth, std::size_t count, bool add) {
+void tile_of(std::size_t rows, std::index_sequence<Rows...>, T* c, std::size_t ldc, T const* d, std::size_t ldd,
+             strided<T> a, T const* panel, std::size_t depth, std::size_t count) {
   // Whole tiles first in the chain: they are nearly all.
   (void)((rows == sizeof...(Rows) - Rows &&
-          (tile<sizeof...(Rows) - Rows>(c, ldc, a, panel, depth, count, add), true)) ||
+          (tile<sizeof...(Rows) - Rows>(c, ldc, d, ldd, a, panel, depth, count), true)) ||
          ...);
 }
 /// Where the panels of columns [jc, jc + columns) and rows [pc, pc + depth) of B lie, all of B being packed.
@@ -122,14 +123,21 @@ inline std::size_t panels_before(std::size_t k, std::size_t jc, std::size_t colu
   return jc * k + pc * ((columns + wide - 1) / wide * wide);
 }
 
-/// C (m, n) (+)= A (m, k) B (k, n). Packs the blocks of B as it goes, or finds all of them at `packed` (see pack_all).
+/// C (m, n) = A (m, k) B (k, n), on top of `onto` (m, n) where that is not null. Packs the blocks of B as it goes, or
+/// finds all of them at `packed` (see pack_all).
 template <class T>
-void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, bool add, T const* packed = nullptr) {
+void packed_product(matrix<T> to, matrix<T const> onto, strided<T> a, strided<T> b, std::size_t k,
+                    T const* packed = nullptr) {
   constexpr std::size_t rows = tile_rows<T>, wide = tile_columns<T>;
   std::size_t const m = to.rows, n = to.columns, ldc = to.stride;
   T* const c = to.data;
-  if (k == 0 && !add)
-    for (std::size_t i = 0; i != m; ++i) std::fill_n(c + i * ldc, n, T(0));
+  if (k == 0 && onto.data != c)
+    for (std::size_t i = 0; i != m; ++i) {
+      if (onto.data == nullptr)
+        std::fill_n(c + i * ldc, n, T(0));
+      else
+        std::copy_n(onto.data + i * onto.stride, n, c + i * ldc);
+    }
   // Buffers for the life of the thread: products come by the thousand and must not allocate.
   static thread_local aligned_vector<T> panels(depth_block * column_block),
       row_panels(depth_block * (row_block + rows) + rows * lane_count<T>);
@@ -143,6 +151,7 @@ void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, boo
       else
         pack<T>(panels.data(), {b.data + pc * b.row_stride + jc * b.column_stride, b.row_stride, b.column_stride},
                 depth, columns);
+      matrix<T const> const below = pc == 0 ? onto : matrix<T const>{c, m, n, ldc};
       for (std::size_t ic = 0; ic < m; ic += row_block) {
         std::size_t const height = std::min(row_block, m - ic);
         strided<T> block{a.data + ic * a.row_stride + pc * a.column_stride, a.row_stride, a.column_stride};
@@ -152,9 +161,10 @@ void packed_product(matrix<T> to, strided<T> a, strided<T> b, std::size_t k, boo
         for (std::size_t j = 0; j < columns; j += wide)
           for (std::size_t i = 0; i < height; i += rows)
             tile_of<T>(std::min(rows, height - i), std::make_index_sequence<rows>{}, c + (ic + i) * ldc + jc + j, ldc,
+                       below.data == nullptr ? nullptr : below.data + (ic + i) * below.stride + jc + j, below.stride,
                        packed_rows ? strided<T>{row_panels.data() + i * depth, 1, rows}
                                    : strided<T>{block.data + i * block.row_stride, block.row_stride, 1},
-                       block_of_b + j * depth, depth, std::min(wide, columns - j), add || pc != 0);
+                       block_of_b + j * depth, depth, std::min(wide, columns - j));
       }
     }
   }
@@ -174,12 +184,24 @@ void pack_all(aligned_vector<T>& to, strided<T> b, std::size_t k, std::size_t n)
   }
 }
 
-/// C (m, n) (+)= A (m, k) B (k, n).
+/// What a result in this mode lies on top of: C itself, or nothing.
 template <class T>
-void product(matrix<T> c, strided<T> a, strided<T> b, std::size_t k, output mode, precision how) {
+matrix<T const> beneath(matrix<T> c, output mode) {
+  return {mode == output::add ? c.data : nullptr, c.rows, c.columns, c.stride};
+}
+
+/// C (m, n) = onto + A (m, k) B (k, n). All of B may be packed: `panels`, or where it is split, `tiles`.
+template <class T>
+void product(matrix<T> c, matrix<T const> onto, strided<T> a, strided<T> b, std::size_t k, precision how,
+             T const* panels = nullptr, std::uint32_t const* tiles = nullptr) {
   if constexpr (std::same_as<T, float>)
-    if (how == precision::split_bfloat16) return split_product(c, a, b, k, mode == output::add);
-  packed_product<T>(c, a, b, k, mode == output::add);
+    if (how == precision::split_bfloat16) {
+      if (onto.data != nullptr && onto.data != c.data)
+        for (std::size_t i = 0; i != c.rows; ++i)
+          std::copy_n(onto.data + i * onto.stride, c.columns, c.data + i * c.stride);
+      return split_product(c, a, b, k, onto.data != nullptr, tiles);
+    }
+  packed_product<T>(c, onto, a, b, k, panels);
 }
 }  // namespace detail
 
@@ -187,21 +209,21 @@ void product(matrix<T> c, strided<T> a, strided<T> b, std::size_t k, output mode
 template <class T>
 void multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
               precision how = precision::single) {
-  detail::product<T>(c, {a.data, a.stride, 1}, {b.data, b.stride, 1}, a.columns, mode, how);
+  detail::product<T>(c, detail::beneath(c, mode), {a.data, a.stride, 1}, {b.data, b.stride, 1}, a.columns, how);
 }
 
 /// C (m, n) (+)= A (m, k) Bᵀ, B (n, k).
 template <class T>
 void multiply_transposed(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
                          precision how = precision::single) {
-  detail::product<T>(c, {a.data, a.stride, 1}, {b.data, 1, b.stride}, a.columns, mode, how);
+  detail::product<T>(c, detail::beneath(c, mode), {a.data, a.stride, 1}, {b.data, 1, b.stride}, a.columns, how);
 }
 
 /// C (m, n) (+)= Aᵀ B, A (k, m), B (k, n).
 template <class T>
 void transposed_multiply(matrix<T> c, matrix<T const> a, matrix<T const> b, output mode = output::overwrite,
                          precision how = precision::single) {
-  detail::product<T>(c, {a.data, 1, a.stride}, {b.data, b.stride, 1}, a.rows, mode, how);
+  detail::product<T>(c, detail::beneath(c, mode), {a.data, 1, a.stride}, {b.data, b.stride, 1}, a.rows, how);
 }
 
 /// B, or its transpose, packed once for many products, which then have the bits of those with B itself at the precision
@@ -260,13 +282,22 @@ class packed_matrix {
   std::size_t rows_ = 0, columns_ = 0;
 };
 
+/// C (m, n) = D (m, n) + A (m, k) B (k, n).
+template <class T>
+void multiply_onto(matrix<T> c, matrix<T const> d, matrix<T const> a, matrix<T const> b,
+                   precision how = precision::single) {
+  detail::product<T>(c, d, {a.data, a.stride, 1}, {b.data, b.stride, 1}, a.columns, how);
+}
+/// C (m, n) = D (m, n) + A (m, k) B (k, n), at the precision B was packed with.
+template <class T>
+void multiply_onto(matrix<T> c, matrix<T const> d, matrix<T const> a, packed_matrix<T> const& b) {
+  detail::product<T>(c, d, {a.data, a.stride, 1}, {}, b.rows(),
+                     b.tiles() != nullptr ? precision::split_bfloat16 : precision::single, b.data(), b.tiles());
+}
 /// C (m, n) (+)= A (m, k) B (k, n), at the precision B was packed with.
 template <class T>
 void multiply(matrix<T> c, matrix<T const> a, packed_matrix<T> const& b, output mode = output::overwrite) {
-  if constexpr (std::same_as<T, float>)
-    if (b.tiles() != nullptr)
-      return detail::split_product(c, {a.data, a.stride, 1}, {}, b.rows(), mode == output::add, b.tiles());
-  detail::packed_product<T>(c, {a.data, a.stride, 1}, {}, b.rows(), mode == output::add, b.data());
+  multiply_onto<T>(c, detail::beneath(c, mode), a, b);
 }
 
 }  // namespace susc::kernels

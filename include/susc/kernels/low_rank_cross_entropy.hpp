@@ -107,9 +107,8 @@ void low_rank_cross_entropy(T* loss, matrix<T const> base, matrix<T const> z, ma
   for (std::size_t begin = 0; begin < base.rows; begin += most) {
     std::size_t const count = std::min(most, base.rows - begin);
     matrix<T> const u{scratch.u.data(), count, vocabulary, stride};
-    for (std::size_t t = 0; t != count; ++t)
-      std::copy_n(base.data + (begin + t) * base.stride, vocabulary, u.data + t * stride);
-    multiply<T>(u, {z.data + begin * z.stride, count, rank, z.stride}, scratch.m, output::add);
+    multiply_onto<T>(u, {base.data + begin * base.stride, count, vocabulary, base.stride},
+                     {z.data + begin * z.stride, count, rank, z.stride}, scratch.m);
     for (std::size_t t = begin; t != begin + count; ++t) {
       T* const row = u.data + (t - begin) * stride;
       std::size_t const correct = static_cast<std::size_t>(target[t]);

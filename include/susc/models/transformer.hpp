@@ -145,7 +145,7 @@ class basic_transformer {
         for_each_frozen_run(start, [&](std::size_t head, std::size_t heads) {
           pass.project(start.layer, normal, head, heads);
           pass.attend(start.layer, head, heads);
-          pass.add_heads(start.layer, head, heads, stream);
+          pass.add_heads(start.layer, head, heads, stream, stream);
         });
       }
       std::copy_n(stream, count, to.residual.data() + offset);
@@ -333,7 +333,7 @@ class basic_transformer {
       for (std::size_t const h : f.start.heads) {
         pass.project(l, normal, h, 1);
         pass.attend(l, h, 1);
-        pass.add_heads(l, h, 1, pass.stream(stage_index + 1));
+        pass.add_heads(l, h, 1, pass.stream(stage_index + 1), pass.stream(stage_index + 1));
       }
       if (f.low_rank) {
         T const* const base = f.base.data() + first * pass.positions * columns_read(layout(), f.start);

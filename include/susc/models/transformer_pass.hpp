@@ -90,8 +90,8 @@ struct transformer_pass {
     auto& a = activations(l);
     std::size_t const columns = 3 * c().heads * k();
     low_rank_map<T> const map = reader();
-    std::copy_n(low_rank->base, n() * columns, a.qkv.data());
-    multiply(matrix{a.qkv.data(), n(), columns}, map.z(n()), map.mapped(), kernels::output::add);
+    kernels::multiply_onto<T>(matrix{a.qkv.data(), n(), columns}, constant{low_rank->base, n(), columns}, map.z(n()),
+                              map.mapped(), how);
     for (std::size_t t = 0; t != n(); ++t) {
       T const scale = a.attention_rstd[t];
       for (std::size_t i = 0; i != columns; ++i)
@@ -112,11 +112,12 @@ struct transformer_pass {
       }
   }
 
-  /// Adds what heads [first, first + count) write to the residual stream.
-  void add_heads(std::size_t l, std::size_t first, std::size_t count, T* out) const {
-    multiply(
-        matrix{out, n(), c().width}, constant{activations(l).z.data() + first * k(), n(), count * k(), c().heads * k()},
-        constant{space.weights[l].out.data() + first * k() * c().width, count * k(), c().width}, kernels::output::add);
+  /// to = from plus what heads [first, first + count) write to the residual stream; the two may be the same.
+  void add_heads(std::size_t l, std::size_t first, std::size_t count, T const* from, T* to) const {
+    kernels::multiply_onto<T>(matrix{to, n(), c().width}, constant{from, n(), c().width},
+                              constant{activations(l).z.data() + first * k(), n(), count * k(), c().heads * k()},
+                              constant{space.weights[l].out.data() + first * k() * c().width, count * k(), c().width},
+                              how);
   }
 
   /// to (n, width) += row (width,), for every token.
@@ -166,9 +167,10 @@ struct transformer_pass {
       project(l, activations(l).normal.data(), 0, c().heads);
     attend(l, 0, c().heads);
     std::size_t const stage = l * stages_per_layer();
+    if (!c().biases) return add_heads(l, 0, c().heads, stream(stage), stream(stage + 1));
     std::copy_n(stream(stage), n() * c().width, stream(stage + 1));
-    if (c().biases) add_row(stream(stage + 1), w.data() + layout.output_bias(l).begin);
-    add_heads(l, 0, c().heads, stream(stage + 1));
+    add_row(stream(stage + 1), w.data() + layout.output_bias(l).begin);
+    add_heads(l, 0, c().heads, stream(stage + 1), stream(stage + 1));
   }
 
   /// Calls f with a value of the kernel type of the activation function.

@@ -147,15 +147,22 @@ struct chain_task {
 };
 
 /// The tasks of a run, in the order in which they are handed out. The longest come first, so that no worker is left
-/// with one at the end. Chains of a component that see the same minibatches are a task, while there remain enough tasks
-/// for every worker: they go in step and share what is upstream.
-template <class S>
-std::vector<chain_task> tasks_of(std::vector<component_plan<S>> const& plan, sampling_options<S> const& options,
+/// with one at the end; among equals those that hold most while they run, before what visitors hold has piled up.
+/// Chains of a component that see the same minibatches are a task, while there remain enough tasks for every worker:
+/// they go in step and share what is upstream.
+template <Model M, class S>
+std::vector<chain_task> tasks_of(M const& model, typename M::batch const& evaluation,
+                                 std::vector<component_plan<S>> const& plan, sampling_options<S> const& options,
                                  std::size_t workers) {
   std::vector<std::size_t> order(plan.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
+  auto const size_and_memory = [&](std::size_t i) {
+    std::size_t frozen = 0;
+    if constexpr (CountsBytes<M>) frozen = model.frozen_bytes(plan[i].moving, evaluation);
+    return std::pair(plan[i].moving.size(), frozen);
+  };
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return plan[a].moving.size() > plan[b].moving.size(); });
+                   [&](std::size_t a, std::size_t b) { return size_and_memory(a) > size_and_memory(b); });
   std::size_t gang = options.common_minibatches ? options.chains : 1;
   std::size_t const wanted = workers == 1 ? 1 : 4 * workers;
   while (gang > 1 && plan.size() * options.chains / gang < wanted) gang = (gang + 1) / 2;
@@ -258,7 +265,7 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   std::vector<component_chains<V, S>> result;
   for (auto const& p : plan)
     result.push_back({p, std::vector<V>(options.chains, visitor), std::vector<chain_outcome>(options.chains)});
-  auto tasks = tasks_of(plan, options, workers_of(run));
+  auto tasks = tasks_of(model, data.evaluation, plan, options, workers_of(run));
   std::optional<run_directory> directory;
   detail::seen_probes seen{probes.size(),
                            [&](std::size_t first, std::size_t count) {

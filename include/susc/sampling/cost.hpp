@@ -228,7 +228,7 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar
   double const begin = detail::seconds_now();
   chain_length const length = checked_length(model, center, options);
   cost result{.chains = plan.size() * options.chains, .workers = workers_of(run)};
-  auto const tasks = tasks_of(plan, options, result.workers);
+  auto const tasks = tasks_of(model, data.evaluation, plan, options, result.workers);
   if (tasks.empty()) return result;
   std::size_t const active = std::min(tasks.size(), result.workers), gang = tasks.front().count;
 
