@@ -149,6 +149,7 @@ prepared_data external_data(options const& o, std::size_t vocabulary, std::size_
   data.evaluation = data.training.sample(std::max<std::size_t>(1, o.evaluation_tokens / positions),
                                          susc::random::fold_in({o.training_seed}, "evaluation"));
   data.piece = [](susc::token t) { return " " + std::to_string(t); };
+  data.pieces_are_text = false;
   return data;
 }
 

@@ -27,7 +27,8 @@ struct prepared_data {
   token_batch evaluation;
   std::vector<std::uint64_t> unigrams;  // of the training text; empty: random tokens are uniform
   std::function<std::string(susc::token)> piece;
-  std::string tokenizer;  // serialized, empty if there is none to keep
+  bool pieces_are_text = true;  // false: a token's number is all that is known of it
+  std::string tokenizer;        // serialized, empty if there is none to keep
 };
 
 /// Text found on this machine or in the folder that the options name; says on screen what there is.

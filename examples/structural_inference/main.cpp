@@ -2,6 +2,8 @@
 //   structural_inference                          trains on text found on this machine, samples, writes results/
 //   structural_inference --corpus DIR             each subfolder of DIR a domain
 //   structural_inference --model FILE.safetensors --pretraining FILE.npy --probe NAME=FILE.npy ...
+#include <unistd.h>
+
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
@@ -26,8 +28,8 @@
 #include "susc/data/ngram.hpp"
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
+#include "susc/io/run_directory.hpp"
 #include "susc/report/progress.hpp"
-#include "susc/sampling/run_directory.hpp"
 #include "susc/sampling/stop_on_signals.hpp"
 #include "susc/version.hpp"
 #include "trained_model.hpp"
@@ -144,6 +146,15 @@ void commit(susc::staged_directory& results, std::filesystem::path const& output
   }
 }
 
+/// Before a model is trained for which there is no room: the system may give out memory that it does not have.
+void check_memory(susc::transformer_config const& config) {
+  // Weights, four gradients and AdamW's two moments of each.
+  double const bytes = 7. * sizeof(float) * static_cast<double>(susc::transformer_layout{config}.size());
+  double const there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  susc::require(bytes < there, "training this model takes ", bytes / 1e9, " GB of memory, this machine has ",
+                there / 1e9, " GB: a smaller --width, --layers or --vocabulary would help");
+}
+
 void run(options const& o, std::atomic<bool> const* stop) {
   stopwatch const whole;
   // Checked before anything is computed, so that no long run fails at its end.
@@ -171,6 +182,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   // Settings are checked against the model before it is trained.
   susc::transformer_config const config = o.external() ? trained->model.config() : configuration(o, data);
   susc::check(config);
+  if (!o.external()) check_memory(config);
   susc::require(config.context >= shortest_context, "the model's context is ", config.context, " tokens, at least ",
                 shortest_context, " are needed to score heads on repeated tokens");
   if (components.empty()) components = susc::head_names(config);
@@ -199,7 +211,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   print_model(results);
 
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
-  timed("trial", 0, [&] { results.expected = expected_cost(o, components, *trained, data); });
+  timed("trial", 0, [&] { results.expected = expected_cost(o, components, *trained, data, stop); });
   print_cost(results.expected);
   std::size_t const chains = results.expected.chains;
   std::size_t const steps = o.burn_in + o.draws * o.thinning;
@@ -255,6 +267,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
                                  {sample.sequences, sample.length});
   }
   commit(results_folder, o.output);
+  std::filesystem::remove_all(training_directory_of(o));  // where a kill came between saving the model and removing it
   if (o.run_directory.empty()) std::filesystem::remove_all(run_directory_of(o));
 
   print_response(results, o.centring);
@@ -284,15 +297,12 @@ int main(int argc, char** argv) {
   } catch (susc::interrupted const& e) {
     std::cerr << "\nstructural_inference: " << e.what() << '\n';
     return 75;  // "try again": EX_TEMPFAIL of sysexits.h
-  } catch (susc::error const& e) {
-    std::cerr << "structural_inference: " << e.what() << '\n';
   } catch (std::bad_alloc const&) {
     std::cerr << "structural_inference: not enough memory for these settings\n";
   } catch (std::length_error const&) {
     std::cerr << "structural_inference: not enough memory for these settings\n";
   } catch (std::exception const& e) {
     std::cerr << "structural_inference: " << e.what() << '\n';
-    return 1;
   }
   return 2;
 }

@@ -41,6 +41,8 @@ std::optional<options> parse(int argc, char** argv) {
   model->add_option("--learning-rate", o.learning_rate, "of AdamW (5e-3; synthetic: 1e-2)");
   model->add_option("--weight-decay", o.weight_decay, "of AdamW, on the matrices of heads, MLP and unembedding");
   model->add_option("--training-seed", o.training_seed, "of data, initial weights and training");
+  model->add_option("--snapshots", o.snapshots,
+                    "weights saved while training, after log-spaced steps: OUTPUT/snapshots/STEP.safetensors");
 
   auto* sampling = app.add_option_group("Sampling");
   sampling
@@ -69,7 +71,8 @@ std::optional<options> parse(int argc, char** argv) {
   sampling->add_option("--threads", o.threads, "0: as many as the machine has");
   sampling->add_option("--run-directory", o.run_directory,
                        "where chains are kept, to resume or extend the run (OUTPUT/chains, removed when it is done)");
-  sampling->add_option("--checkpoint-seconds", o.checkpoint_seconds, "between two times at which chains are kept");
+  sampling->add_option("--checkpoint-seconds", o.checkpoint_seconds,
+                       "between two times at which training and chains are kept");
 
   // CLI11 takes -1 and what is too large for the largest unsigned number.
   CLI::Validator const unsigned_number(
@@ -116,6 +119,7 @@ std::optional<options> parse(int argc, char** argv) {
   susc::require(o.context.value_or(64) >= shortest_context, "--context is ", o.context.value_or(64),
                 ", must be at least ", shortest_context, " to score heads on repeated tokens");
   susc::require(o.training_steps.value_or(1) > 0, "--training-steps is 0, must be at least 1");
+  susc::require(o.snapshots != 1, "--snapshots is 1, must be 0 or at least 2: the first step and the last");
   double const rate = o.learning_rate.value_or(1);
   susc::require(std::isfinite(rate) && rate > 0, "--learning-rate is ", rate, ", must be positive");
   susc::require(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "--weight-decay is ", o.weight_decay,

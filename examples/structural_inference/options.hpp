@@ -25,6 +25,7 @@ struct options {
   double weight_decay = .3;
   std::size_t tokens_per_domain = 1'000'000;
   std::uint64_t training_seed = 1;
+  std::size_t snapshots = 0;  // weights kept in OUTPUT/snapshots while training
 
   std::string sampler = "leimkuhler_matthews";
   std::optional<double> localization, step_size;

@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <xtensor/xtensor.hpp>
 
+#include "susc/data/token_pattern.hpp"
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
 #include "susc/report/html.hpp"
 #include "susc/structure/auc.hpp"
+#include "susc/structure/pattern_scores.hpp"
 #include "susc/structure/principal_components.hpp"
+#include "susc/structure/sign_balance.hpp"
 
 namespace structural_inference {
 
@@ -59,11 +62,13 @@ double separation(xt::xtensor<double, 2> const& loadings, std::size_t k, head_la
   return susc::separation(row, labels.induction, among);
 }
 
-/// Principal components as JSON: up to `most` of them; null where a component has no estimate.
-json modes_of(susc::principal_modes const& modes, head_labels const& labels, std::size_t most = 8) {
+constexpr std::size_t most_modes = 8;  // in the summary and on the page; the arrays hold all
+
+/// Principal components as JSON; null where a component has no estimate.
+json modes_of(susc::principal_modes const& modes, head_labels const& labels) {
   json singular = json::array(), explained = json::array(), loadings = json::array(), auc = json::array(),
        auc_second_layer = json::array();
-  for (std::size_t k = 0; k != std::min<std::size_t>(most, modes.singular_values.size()); ++k) {
+  for (std::size_t k = 0; k != std::min<std::size_t>(most_modes, modes.singular_values.size()); ++k) {
     singular.push_back(number(modes.singular_values(k)));
     explained.push_back(number(modes.explained(k)));
     json row = json::array();
@@ -145,13 +150,113 @@ xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data) {
   return table;
 }
 
+/// What is known of each row of the per-token arrays besides its numbers.
+struct token_rows {
+  std::vector<std::size_t> sequence;        // numbered through all probes
+  std::vector<susc::pattern_set> patterns;  // empty if tokens have no text
+};
+token_rows rows_of_tokens(prepared_data const& data) {
+  std::vector<std::string> texts;
+  for (std::size_t t = 0; data.pieces_are_text && t != data.vocabulary; ++t)
+    texts.push_back(static_cast<susc::token>(t) == data.bos ? "" : data.piece(static_cast<susc::token>(t)));
+  token_rows rows;
+  std::size_t number = 0;
+  for (auto const& probe : data.probes) {
+    for (std::size_t s = 0; s != probe.batch.sequences; ++s, ++number)
+      rows.sequence.insert(rows.sequence.end(), probe.batch.length - 1, number);
+    if (!data.pieces_are_text) continue;
+    auto const patterns = susc::patterns_of(probe.batch, texts);
+    rows.patterns.insert(rows.patterns.end(), patterns.begin(), patterns.end());
+  }
+  return rows;
+}
+
+xt::xtensor<std::int32_t, 2> pattern_table(std::span<susc::pattern_set const> patterns) {
+  auto table = xt::xtensor<std::int32_t, 2>::from_shape({patterns.size(), susc::token_patterns.size()});
+  for (std::size_t j = 0; j != patterns.size(); ++j)
+    for (std::size_t p = 0; p != susc::token_patterns.size(); ++p)
+      table(j, p) = patterns[j].has(susc::token_patterns[p]);
+  return table;
+}
+
+json scores_of_patterns(xt::xtensor<double, 2> const& scores, token_rows const& rows) {
+  auto first = xt::xtensor<double, 2>::from_shape({scores.shape(0), std::min(most_modes, scores.shape(1))});
+  for (std::size_t j = 0; j != first.shape(0); ++j)
+    for (std::size_t k = 0; k != first.shape(1); ++k) first(j, k) = scores(j, k);
+  susc::pattern_scores const found = susc::score_patterns(first, rows.patterns, rows.sequence);
+  json classes = json::array();
+  for (auto const pattern : susc::token_patterns) classes.push_back(name_of(pattern));
+  return {{"classes", classes},
+          {"tokens", found.tokens},
+          {"sequences", found.sequences},
+          {"mean", rows_of(found.mean)},
+          {"error", rows_of(found.error)},
+          {"difference", rows_of(found.difference)},
+          {"difference_error", rows_of(found.difference_error)}};
+}
+
+/// The tokens of the largest scores of either sign on each mode, with the text around them.
+json top_tokens(xt::xtensor<double, 2> const& scores, prepared_data const& data, std::size_t count = 12,
+                std::size_t before = 16, std::size_t after = 8) {
+  auto const table = token_table(data);
+  auto const entry = [&](std::size_t row, std::size_t k) {
+    auto const p = static_cast<std::size_t>(table(row, 0)), s = static_cast<std::size_t>(table(row, 1)),
+               t = static_cast<std::size_t>(table(row, 2));
+    auto const sequence = data.probes[p].batch.sequence(s);
+    auto const text = [&](std::size_t begin, std::size_t end) {
+      std::string all;
+      for (std::size_t i = begin; i < std::min(end, sequence.size()); ++i)
+        if (sequence[i] != data.bos) all += data.piece(sequence[i]);
+      return all;
+    };
+    return json{{"row", row},
+                {"probe", data.probes[p].name},
+                {"score", number(scores(row, k))},
+                {"before", text(t - std::min(t, before), t)},
+                {"token", data.piece(sequence[t])},
+                {"after", text(t + 1, t + 1 + after)}};
+  };
+  json all = json::array();
+  std::vector<double> column(scores.shape(0));
+  for (std::size_t k = 0; k != std::min(most_modes, scores.shape(1)); ++k) {
+    for (std::size_t j = 0; j != column.size(); ++j) column[j] = scores(j, k);
+    susc::extreme_rows const rows = susc::extremes(column, count);
+    json highest = json::array(), lowest = json::array();
+    for (std::size_t const row : rows.highest) highest.push_back(entry(row, k));
+    for (std::size_t const row : rows.lowest) lowest.push_back(entry(row, k));
+    all.push_back({{"highest", highest}, {"lowest", lowest}});
+  }
+  return all;
+}
+
+/// Expression against suppression, a row a component.
+json balance_of(std::vector<std::string> const& components, xt::xtensor<double, 2> const& tokens,
+                std::span<std::size_t const> sequence) {
+  json all = json::array();
+  std::vector<double> column(tokens.shape(0));
+  for (std::size_t c = 0; c != components.size(); ++c) {
+    for (std::size_t j = 0; j != column.size(); ++j) column[j] = tokens(j, c);
+    susc::sign_balance const found = susc::balance_of_signs(column, sequence);
+    json row{{"component", components[c]}};
+    for (auto const& [name, estimate] :
+         {std::pair("expressed_share", found.expressed_share), std::pair("expressed_mean", found.expressed_mean),
+          std::pair("suppressed_share", found.suppressed_share), std::pair("suppressed_mean", found.suppressed_mean)}) {
+      row[name] = number(estimate.value);
+      row[std::string(name) + "_error"] = number(estimate.error);
+    }
+    all.push_back(std::move(row));
+  }
+  return all;
+}
+
 }  // namespace
 
 json write(std::filesystem::path const& folder, run_results const& results, prepared_data const& data,
            susc::centring chosen) {
   auto const components = results.response.component_names();
   head_labels const labels = label(components, results.scores);
-  json matrices, principal;
+  token_rows const rows = rows_of_tokens(data);
+  json matrices, principal, patterns, top, balance;
   susc::response_estimates chosen_tokens;
   for (auto const how : {susc::centring::full, susc::centring::restricted}) {
     std::string const suffix = how == chosen ? "" : std::string("_") + name_of(how);
@@ -169,10 +274,14 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
       susc::write_npy(folder / ("principal_components" + suffix + "_singular_values.npy"), modes.singular_values);
       susc::write_npy(folder / ("principal_components" + suffix + "_loadings.npy"), modes.loadings);
       susc::write_npy(folder / ("principal_components" + suffix + "_scores.npy"), modes.scores);
+      if (data.pieces_are_text) patterns[name_of(how)] = scores_of_patterns(modes.scores, rows);
+      top[name_of(how)] = top_tokens(modes.scores, data);
     }
+    balance[name_of(how)] = balance_of(components, tokens.value, rows.sequence);
     if (how == chosen) chosen_tokens = std::move(tokens);
   }
   susc::write_npy(folder / "tokens.npy", token_table(data));
+  if (data.pieces_are_text) susc::write_npy(folder / "token_patterns.npy", pattern_table(rows.patterns));
   susc::write_npy<float>(folder / "token_losses.npy", results.token_losses, {results.token_losses.size()});
 
   json heads = json::array(), losses = json::array(), timings = json::array(), traces;
@@ -211,6 +320,9 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
                {"centring", name_of(chosen)},
                {"response_matrix", matrices},
                {"principal_components", principal},
+               {"token_patterns", patterns},
+               {"top_tokens", top},
+               {"sign_balance", balance},
                {"heads", heads},
                {"losses", losses},
                {"diagnostics", diagnostics_of(results.response)},
@@ -234,10 +346,12 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
   report["title"] = "Structural inference: susceptibilities of " + std::to_string(components.size()) + " components";
   report["traces"] = traces;
   report["text"] = text_of(data, results, chosen_tokens);
-  if (principal.contains(name_of(chosen)))
-    report["principal_components"] = principal[name_of(chosen)];
-  else
-    report.erase("principal_components");
+  for (char const* name : {"principal_components", "token_patterns", "top_tokens", "sign_balance"}) {
+    if (summary[name].contains(name_of(chosen)))
+      report[name] = summary[name][name_of(chosen)];
+    else
+      report.erase(name);
+  }
   for (char const* extra : {"data", "all_weights"}) report.erase(extra);
   std::string const page = susc::html_report(report);
   susc::write_file_atomically(folder / "report.html", [&](std::ostream& out) { out << page; });

@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "susc/io/file.hpp"
 #include "susc/response/estimate.hpp"
 #include "susc/sampling/leimkuhler_matthews.hpp"
 
@@ -42,17 +43,26 @@ auto distribution_of(prepared_data const& data) {
 
 void check_sampling(options const& o) {
   susc::require(localization_of(o) != 0 || o.step_size, "--localization 0 needs a --step-size");
-  susc::check(susc::chain_length{o.draws, o.burn_in, o.thinning, o.batch_size});
+  susc::require(o.checkpoint_seconds >= 0, "--checkpoint-seconds is ", o.checkpoint_seconds, ", must not be negative");
+  if (!o.run_directory.empty()) {
+    try {
+      susc::staged_directory const writable(o.run_directory);  // leaves no trace
+    } catch (susc::error const& reason) {
+      susc::fail("--run-directory cannot be used: ", reason.what());
+    }
+  }
   with_settings(o, [](auto const& settings) {
+    susc::checked_length(settings);
     susc::check(settings.posterior);
     settings.sampler.check(settings.posterior);
   });
 }
 
 susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
-                         prepared_data const& data) {
+                         prepared_data const& data, std::atomic<bool> const* stop) {
   return with_settings(o, [&](auto settings) {
     settings.components = components;
+    settings.stop = stop;
     return susc::estimate_cost(trained.model, std::span<float const>(trained.w), distribution_of(data), data.probes,
                                settings, susc::threads{o.threads});
   });

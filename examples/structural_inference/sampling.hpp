@@ -31,7 +31,7 @@ void check_sampling(options const& o);
 
 /// What `sample` with these arguments will take.
 susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
-                         prepared_data const& data);
+                         prepared_data const& data, std::atomic<bool> const* stop);
 
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
                                    trained_model const& trained, prepared_data const& data,

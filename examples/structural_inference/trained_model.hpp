@@ -4,18 +4,21 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
+#include <system_error>
 
 #include "data.hpp"
 #include "options.hpp"
 #include "susc/data/repeats.hpp"
+#include "susc/io/run_directory.hpp"
 #include "susc/models/head_scores.hpp"
 #include "susc/models/transformer.hpp"
 #include "susc/models/transformer_file.hpp"
 #include "susc/models/transformer_init.hpp"
 #include "susc/report/progress.hpp"
-#include "susc/sampling/run_directory.hpp"
 #include "susc/training/adamw.hpp"
+#include "susc/training/log_spaced.hpp"
 
 namespace structural_inference {
 
@@ -37,28 +40,39 @@ inline susc::transformer_config configuration(options const& o, prepared_data co
           .tied = o.tied};
 }
 
-/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data.
+/// Where a training is kept until its weights are saved.
+inline std::filesystem::path training_directory_of(options const& o) {
+  return o.output / "training";
+}
+
+/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data. Interrupted, it
+/// goes on with the next run.
 inline trained_model train(options const& o, prepared_data const& data, std::atomic<bool> const* stop) {
   susc::transformer_config const config = configuration(o, data);
   susc::dynamic_transformer const model(config);
-  susc::training_options const training{.steps = o.training_steps.value_or(o.synthetic() ? 5000 : 2000),
-                                        .batch_size = o.training_batch_size,
-                                        .learning_rate = o.learning_rate.value_or(o.synthetic() ? 1e-2 : 5e-3),
-                                        .weight_decay = o.weight_decay,
-                                        .seed = o.training_seed};
-  nlohmann::json const settings{{"vocabulary", config.vocabulary},
-                                {"context", config.context},
-                                {"width", config.width},
-                                {"layers", config.layers},
-                                {"heads", config.heads},
-                                {"mlp_width", config.mlp_width},
-                                {"tied", config.tied},
-                                {"steps", training.steps},
-                                {"batch_size", training.batch_size},
-                                {"learning_rate", training.learning_rate},
-                                {"weight_decay", training.weight_decay},
-                                {"training_seed", training.seed},
-                                {"data", fingerprint(data.training)}};
+  susc::training_options training{.steps = o.training_steps.value_or(o.synthetic() ? 5000 : 2000),
+                                  .batch_size = o.training_batch_size,
+                                  .learning_rate = o.learning_rate.value_or(o.synthetic() ? 1e-2 : 5e-3),
+                                  .weight_decay = o.weight_decay,
+                                  .seed = o.training_seed,
+                                  .run_directory = training_directory_of(o),
+                                  .seconds_between_checkpoints = o.checkpoint_seconds,
+                                  .stop = stop};
+  if (o.snapshots > 0) training.snapshot_steps = susc::log_spaced(1, training.steps, o.snapshots);
+  nlohmann::json settings{{"vocabulary", config.vocabulary},
+                          {"context", config.context},
+                          {"width", config.width},
+                          {"layers", config.layers},
+                          {"heads", config.heads},
+                          {"mlp_width", config.mlp_width},
+                          {"tied", config.tied},
+                          {"steps", training.steps},
+                          {"batch_size", training.batch_size},
+                          {"learning_rate", training.learning_rate},
+                          {"weight_decay", training.weight_decay},
+                          {"training_seed", training.seed},
+                          {"data", fingerprint(data.training)}};
+  if (o.snapshots > 0) settings["snapshots"] = o.snapshots;
   auto const file = o.output / "model.safetensors";
   susc::require(!std::filesystem::exists(file) || std::filesystem::is_regular_file(file), file.string(),
                 ": in the way of the trained model, not a regular file");
@@ -80,18 +94,36 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
   auto w = susc::initial_weights<float>(model.layout(), {o.training_seed});
   std::size_t const tokens = training.batch_size * config.context;
   susc::progress shown(std::cout, "Training", training.steps * tokens, susc::is_terminal(1), "tokens");
-  susc::train_adamw(
-      model, std::span<float>(w),
-      [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
-      susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
-      [&](std::size_t, double) {
-        shown.advance(tokens);
-        if (*stop) throw susc::interrupted("interrupted while training, which begins anew with the next run");
-      });
+  auto const save = [&](std::filesystem::path const& to, nlohmann::json const& described,
+                        std::span<float const> weights) {
+    std::filesystem::create_directories(to.parent_path());
+    susc::save_transformer(to, model.layout(), weights, {{"training", described.dump()}});
+  };
+  std::size_t done = 0;
+  try {
+    susc::train_adamw(
+        model, std::span<float>(w),
+        [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
+        susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
+        [&](std::size_t step, double) {
+          shown.advance((step + 1 - done) * tokens);  // those of an earlier run with the first
+          done = step + 1;
+        },
+        [&](std::size_t steps, std::span<float const> weights) {
+          auto described = settings;
+          described["snapshot_after"] = steps;
+          save(o.output / "snapshots" / (std::to_string(steps) + ".safetensors"), described, weights);
+        });
+  } catch (susc::training_diverged const&) {
+    std::filesystem::remove_all(training.run_directory);  // there is nothing in it to go on from
+    std::error_code not_empty;
+    std::filesystem::remove(o.output, not_empty);
+    throw;
+  }
   shown.finish();
   // Saved before anything is sampled: training need not be repeated. A run refused before this leaves no folder.
-  std::filesystem::create_directories(o.output);
-  susc::save_transformer(file, model.layout(), std::span<float const>(w), {{"training", settings.dump()}});
+  save(file, settings, w);
+  std::filesystem::remove_all(training.run_directory);
   return {model, std::move(w), settings};
 }
 

@@ -62,6 +62,10 @@ def check_installed_files(prefix, build):
                                                       *SOURCE.glob("examples/**/*.?pp"), SOURCE / "README.md",
                                                       SOURCE / "CHANGELOG.md", SOURCE / "LICENSE"]}
     expect(pages <= listed(documents), f"documentation: missing {sorted(pages - listed(documents))}")
+    for page in sorted(p for p in listed(documents) if p.endswith(".md")):
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"```.*?```", "", (documents / page).read_text(), flags=re.DOTALL)):
+            if "/" in link or "." in link:  # and not C++, as in [](int)
+                expect(":" in link or ((documents / page).parent / link).exists(), f"{page} links to {link}, not installed")
     others = {f for f in listed(prefix) if not f.startswith(("include/susc/", "share/doc/susc/"))}
     expect(others == {"share/pkgconfig/susc.pc", "share/cmake/susc/suscConfig.cmake",
                       "share/cmake/susc/suscConfigVersion.cmake"}, f"installed besides headers and documents: {others}")

@@ -30,6 +30,9 @@ struct type {
 class hidden {
   [[maybe_unused]] int components();
 };
+struct distributes {
+  void distribute(int);
+};
 struct inherited : data, nothing {};
 struct abstract {
   virtual ~abstract() = default;
@@ -50,6 +53,7 @@ static_assert(names_components<function> && names_components<overloaded> && name
 static_assert(names_components<data> && names_components<type> && names_components<hidden>);
 static_assert(names_components<inherited> && names_components<abstract>);
 static_assert(names_freeze<not_default_constructible>);
+static_assert(names_distribute<distributes> && !names_distribute<nothing> && !names_distribute<function>);
 static_assert(!names_components<nothing> && !names_components<not_default_constructible> && !names_components<int>);
 static_assert(!names_freeze<function> && !names_operations<function> && !names_frozen_bytes<function>);
 static_assert(!names_components<last> && !names_components<either>);  // not known of these

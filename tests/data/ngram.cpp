@@ -122,13 +122,3 @@ TEST_CASE("ngram: on the bigram language the bigram loss is near the entropy of 
   CHECK(loss < exact + .02 + 5 * standard_error);
   CHECK(susc::mean_loss(susc::unigram_model(training, language.vocabulary), held_out) > exact + 2);
 }
-
-TEST_CASE("ngram: errors") {
-  CHECK_THROWS_AS(susc::unigram_model(sample(1), 7), susc::error);
-  CHECK_THROWS_AS(susc::bigram_model(sample(1), 7), susc::error);
-  CHECK_THROWS_AS(susc::bigram_model(susc::token_batch{{-1, 1}, 1, 2}, 7), susc::error);
-  CHECK_THROWS_AS(susc::unigram_model(sample(1), vocabulary, 0), susc::error);
-  susc::bigram_model const bigram(sample(1), vocabulary);
-  CHECK_THROWS_AS(susc::mean_loss(bigram, susc::token_batch{}), susc::error);
-  CHECK_THROWS_AS(susc::mean_loss(bigram, susc::token_batch{{0, 12}, 1, 2}), susc::error);
-}

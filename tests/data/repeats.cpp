@@ -70,13 +70,3 @@ TEST_CASE("repeated_random_tokens: BOS and [r ; r]") {
   auto const sevens = susc::repeated_random_tokens(50, bos, 2, 1, {2}, only_seven);
   CHECK(sevens.tokens == std::vector<susc::token>{bos, 7, 7, 7, 7});
 }
-
-TEST_CASE("repeats: errors") {
-  std::vector<std::uint64_t> const weights{1, 1, 1}, only_bos{0, 1, 0};
-  CHECK_THROWS_AS(susc::repeat_sequences(weights, bos, 1, 8, {1}, 0, 3), susc::error);
-  CHECK_THROWS_AS(susc::repeat_sequences(weights, bos, 1, 8, {1}, 4, 3), susc::error);
-  CHECK_THROWS_AS(susc::repeat_sequences(weights, bos, 1, 1, {1}), susc::error);
-  CHECK_THROWS_AS(susc::repeat_sequences(only_bos, bos, 1, 8, {1}), susc::error);
-  CHECK_THROWS_AS(susc::repeated_random_tokens(4, bos, 5, 1, {1}, weights), susc::error);
-  CHECK_THROWS_AS(susc::repeated_random_tokens(3, bos, 0, 1, {1}), susc::error);
-}

@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "../bad_input/table.hpp"
 #include "../io/temporary_folder.hpp"
 #include "susc/core/random.hpp"
 #include "susc/data/tokenizer.hpp"
@@ -65,8 +67,6 @@ TEST_CASE("sentencepiece: pieces join to the text; newline, tab and digits stand
     std::string const piece = tokenizer.piece(static_cast<susc::token>(id));
     if (piece.size() > 1) CHECK(piece.find_first_of("\n\t0123456789") == piece.npos);
   }
-  CHECK_THROWS_AS(tokenizer.piece(static_cast<susc::token>(vocabulary)), susc::error);
-  CHECK_THROWS_AS(tokenizer.decode(std::vector<susc::token>{-1}), susc::error);
 }
 
 TEST_CASE("sentencepiece: characters that were not seen become unknown, BOS and unknown are no text") {
@@ -94,14 +94,45 @@ TEST_CASE("sentencepiece: training is a pure function, and a model survives a fi
   CHECK(loaded.encode(sample_text(7)) == tokenizer.encode(sample_text(7)));
 }
 
-TEST_CASE("sentencepiece: errors") {
+TEST_CASE("sentencepiece: bad input") {
   trained const set;
-  CHECK_THROWS_AS(susc::train_sentencepiece({}, vocabulary, {1}), susc::error);
-  CHECK_THROWS_AS(susc::train_sentencepiece(set.documents, 100'000, {1}), susc::error);
-  CHECK_THROWS_AS(susc::train_sentencepiece(set.documents, 3, {1}), susc::error);
-  CHECK_THROWS_AS(susc::sentencepiece_tokenizer("no model"), susc::error);
-  CHECK_THROWS_AS(susc::sentencepiece_tokenizer(""), susc::error);
-  CHECK_THROWS_AS(susc::load_sentencepiece(set.folder.path / "absent"), susc::error);
   auto const tokenizer = susc::train_sentencepiece(set.documents, vocabulary, {1});
-  CHECK_THROWS_AS(susc::save_sentencepiece(tokenizer, set.folder.path / "absent" / "model"), susc::error);
+  auto const train = [&](std::size_t size) {
+    return [&set, size] { susc::train_sentencepiece(set.documents, size, {1}); };
+  };
+  auto const from = [](std::string const& serialized) {
+    return [=] { susc::sentencepiece_tokenizer const refused(serialized); };
+  };
+  auto const load = [](std::filesystem::path const& file) { return [=] { susc::load_sentencepiece(file); }; };
+  auto const text = [&](susc::token id) { return [&tokenizer, id] { tokenizer.is_text(id); }; };
+  auto const last = static_cast<susc::token>(vocabulary);
+  std::string const beyond =
+      "token " + std::to_string(vocabulary) + " is not in the vocabulary of " + std::to_string(vocabulary);
+  check_refused({
+      {"no text", [] { susc::train_sentencepiece({}, vocabulary, {1}); }, {"without text"}},
+      {"more tokens than the text has",
+       train(100'000),
+       {"cannot train a vocabulary of 100000 tokens", "bytes of text"}},
+      {"fewer tokens than characters", train(3), {"cannot train a vocabulary of 3 tokens", "bytes of text"}},
+      {"no tokens", train(0), {"cannot train a vocabulary of 0 tokens"}},
+      {"tokens beyond 32 bits", train(std::size_t{1} << 40), {"cannot train a vocabulary of 1099511627776 tokens"}},
+      {"something else", from("no model"), {"not a SentencePiece model"}},
+      {"no bytes", from(""), {"not a SentencePiece model", "empty"}},
+      {"a file of something else", load(set.folder.file("other", "no model")), {"other'", "not a SentencePiece model"}},
+      {"an empty file", load(set.folder.file("empty", "")), {"empty'", "not a SentencePiece model"}},
+      {"half a file",
+       load(set.folder.file("half", tokenizer.serialized().substr(0, tokenizer.serialized().size() / 2))),
+       {"half'", "not a SentencePiece model"}},
+      {"a missing file", load(set.folder.path / "absent"), {"absent'", "No such file"}},
+      {"a folder", load(set.folder.path), {set.folder.path.string(), "not a regular file"}},
+      {"a token beyond", [&] { tokenizer.piece(last); }, {beyond}},
+      {"a token beyond, asked for its kind", text(last), {beyond}},
+      {"a negative token, asked for its kind", text(-1), {"token -1 is not in the vocabulary"}},
+      {"a negative token in a text",
+       [&] { tokenizer.decode(std::vector<susc::token>{-1}); },
+       {"token -1 is not in the vocabulary"}},
+      {"nowhere to save",
+       [&] { susc::save_sentencepiece(tokenizer, set.folder.path / "absent/model"); },
+       {"absent/model", "No such file"}},
+  });
 }

@@ -1,11 +1,9 @@
-"""calibrate.py PROGRAM: the program on a tiny model, good and bad settings. Standard library only."""
-import array
+"""calibrate.py PROGRAM: the program on a tiny model (bad input: bad_input.py). Standard library only."""
 import json
 import math
 import os
 import pathlib
 import re
-import struct
 import subprocess
 import sys
 import tempfile
@@ -18,13 +16,6 @@ GIVEN = ["--model", MODEL, "--pretraining", TOKENS]
 TINY = [*GIVEN, "--chains", "2", "--draws", "12", "--batch-size", "2", "--evaluation-tokens", "15"]
 SAMPLERS = ["sgld", "rmsprop_sgld", "sghmc", "sgnht", "leimkuhler_matthews", "exponential_integrator"]
 RULES = {"dropped", "R-hat", "drift", "LLC", "bias"}
-
-
-def write_npy(path, rows):
-    header = repr({"descr": "<i4", "fortran_order": False, "shape": (len(rows), len(rows[0]))}).encode() + b"\n"
-    values = array.array("i", [x for row in rows for x in row])
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + values.tobytes())
-    return path
 
 
 def listing(folder):
@@ -59,18 +50,6 @@ class TestCase(unittest.TestCase):
 
         text = (self.folder / output / "calibration.json").read_text()
         return done.stdout, json.loads(text, parse_constant=constant)
-
-    def refused(self, arguments, *words):
-        with self.subTest(" ".join(map(str, arguments))):
-            before = listing(self.folder)
-            done = self.run_program(*arguments)
-            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
-            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-            self.assertTrue(done.stderr.startswith("calibrate: "), done.stderr)
-            for word in words:
-                self.assertIn(word, done.stderr)
-            self.assertNotIn("Sampling", done.stdout)
-            self.assertEqual(listing(self.folder), before)
 
 
 class Good(TestCase):
@@ -140,49 +119,11 @@ class Good(TestCase):
         self.assertIsNone(found["recommended"])
         self.assertIn("No setting keeps every rule", screen)
 
-
-class Refused(TestCase):
-    def test_command_line(self):
-        self.refused([], "--model FILE.safetensors is missing")
-        self.refused(["--model", MODEL], "--pretraining FILE.npy is missing")
-        self.refused([*GIVEN, "--colour", "red"], "--colour")
-        self.refused([*GIVEN, "--draws", "many"], "--draws", "many")
-        self.refused([*GIVEN, "--chains", "-5"], "--chains", "-5 is negative")
-        self.refused([*GIVEN, "--chains", "99999999999999999999"], "--chains", "too large")
-        self.refused([*GIVEN, "--sampler", "gibbs"], "--sampler", *SAMPLERS)
-        self.refused([*GIVEN, "--all-weights", "none"], "--all-weights", "scaled", "same")
+    def test_help(self):
         done = self.run_program("--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         for option in ["--step-size", "--n-beta", "--localization", "--sampler", "--evaluation-tokens"]:
             self.assertIn(option, done.stdout)
-
-    def test_settings(self):
-        for option in ["--chains", "--thinning", "--batch-size", "--evaluation-tokens"]:
-            self.refused([*GIVEN, option, "0"], f"{option} is 0, must be at least 1")
-        self.refused([*GIVEN, "--draws", "7"], "--draws is 7, must be at least 8")
-        self.refused([*GIVEN, "--step-size", "0.001,0"], "--step-size is 0, must be finite and positive")
-        self.refused([*GIVEN, "--step-size", "nan"], "--step-size is nan")
-        self.refused([*GIVEN, "--step-size", "0.01", "0.01"], "--step-size 0.01 is given twice")
-        self.refused([*GIVEN, "--n-beta", "-1"], "--n-beta is -1, must be finite and positive")
-        self.refused([*GIVEN, "--localization", "inf"], "--localization is inf, must be finite and not negative")
-        self.refused([*GIVEN, "--localization", "0"], "--localization 0 needs a --step-size")
-        self.refused([*GIVEN, "--step-size", "0.001,1"], "step_size 1 is unstable with localization 200", "below 4")
-        self.refused([*GIVEN, "--sampler", "rmsprop_sgld", "--step-size", "0.01"], "unstable", "stability")
-        self.refused([*GIVEN, "--component", "l7h9"], "unknown component 'l7h9'", "nearest valid names: l0h")
-        self.refused([*GIVEN, "--component", ""], "unknown component ''")
-
-    def test_files(self):
-        (self.folder / "a_file").write_text("here first\n")
-        self.refused([*GIVEN, "--output", "a_file"], "a_file", "not a folder")
-        self.refused([*GIVEN, "--output", ""], "output")
-        self.refused(["--model", "missing", "--pretraining", TOKENS], "missing", "No such file")
-        self.refused(["--model", "a_file", "--pretraining", TOKENS], "a_file")
-        self.refused(["--model", MODEL, "--pretraining", "missing.npy"], "missing.npy", "No such file")
-        bad = write_npy(self.folder / "bad.npy", [[1, 2, 11]])
-        self.refused(["--model", MODEL, "--pretraining", bad], "token id 11 at row 0, column 2", "vocabulary")
-        write_npy(bad, [list(range(9))])
-        self.refused(["--model", MODEL, "--pretraining", bad], "sequences of 9 tokens", "context allows 8")
-        self.refused([*GIVEN, "--activation", "silu"], "unknown activation 'silu'")
 
 
 if __name__ == "__main__":

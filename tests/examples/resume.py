@@ -8,38 +8,10 @@ import sys
 import tempfile
 import time
 
-program = pathlib.Path(sys.argv[1]).absolute()
+from small_run import arrays, command, expect, finish, start, wrong
+
 kills_wanted = int(sys.argv[sys.argv.index("--kills") + 1]) if "--kills" in sys.argv else 50
 random.seed(1)
-BITS = "*.npy"  # summary.json and the report hold times
-wrong = []
-
-
-def command(output, *more):
-    small = ("--corpus synthetic --width 16 --layers 2 --heads 2 --training-steps 30 --chains 3 --draws 60 --burn-in 10 "
-             "--probe-tokens 128 --evaluation-tokens 128 --checkpoint-seconds 0.1").split()  # fmt: skip
-    settings = dict(zip(small[::2], small[1::2])) | {"--output": output} | dict(zip(more[::2], more[1::2]))
-    return [program, *(word for pair in settings.items() for word in pair)]
-
-
-def start(output, *more):
-    return subprocess.Popen(command(output, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def finish(output, *more):
-    run = subprocess.run(command(output, *more), capture_output=True, text=True)
-    if run.returncode:
-        sys.exit(f"{' '.join(map(str, run.args))}\nended with {run.returncode}: {run.stderr}")
-
-
-def arrays(folder):
-    return {p.name: p.read_bytes() for p in pathlib.Path(folder).glob(BITS)}
-
-
-def expect(condition, text):
-    if not condition:
-        wrong.append(text)
-
 
 with tempfile.TemporaryDirectory() as work:
     work = pathlib.Path(work)
@@ -48,9 +20,11 @@ with tempfile.TemporaryDirectory() as work:
     seconds = time.monotonic() - begin
     expected = arrays(work / "whole")
     expect(len(expected) > 4, f"only {sorted(expected)} to compare")
+    expect(len(list((work / "whole/snapshots").glob("*.safetensors"))) == 6, "not 6 snapshots")
     expect(not (work / "whole/chains").exists(), "chains are left behind")
+    expect(not (work / "whole/training").exists(), "the training is left behind")
 
-    kills = runs = 0
+    kills = runs = in_training = 0
     while kills < kills_wanted:
         runs += 1
         output = work / f"killed{runs}"
@@ -63,11 +37,14 @@ with tempfile.TemporaryDirectory() as work:
                 process.kill()
                 process.wait()
                 kills += 1
+                in_training += (output / "training").exists()
         if process.returncode:
             sys.exit(f"after {kills} kills: {process.stderr.read()}")
         expect(arrays(output) == expected, f"{output.name}: other bits than the run that nothing happened to")
-        expect(not (output / "chains").exists(), f"{output.name}: chains are left behind")
-    print(f"{kills} kills in {runs} runs; a run takes {seconds:.1f} s")
+        for left in ("chains", "training"):
+            expect(not (output / left).exists(), f"{output.name}: {left} left behind")
+    print(f"{kills} kills in {runs} runs, {in_training} while training; a run takes {seconds:.1f} s")
+    expect(in_training > 0, "no kill while training")
 
     for sent in (signal.SIGINT, signal.SIGTERM):
         output = work / sent.name
@@ -85,6 +62,17 @@ with tempfile.TemporaryDirectory() as work:
             expect(process.returncode in (75, -sent), f"{sent.name}: ended with {process.returncode}: {message}")
         expect(arrays(output) == expected, f"{sent.name}: other bits")
         print(f"{sent.name}: stopped {interrupted} times")
+
+    # A training that was stopped is not gone on with by other settings.
+    output = work / "training"
+    process = start(output, "--training-steps", "20000")
+    while process.poll() is None and not (output / "training/run").exists():
+        time.sleep(.01)
+    process.send_signal(signal.SIGTERM)
+    message = process.communicate()[1]
+    expect(process.returncode == 75 and str(output / "training") in message, f"training: {process.returncode} {message}")
+    other = subprocess.run(command(output, "--training-steps", "20000", "--learning-rate", "0.02"), capture_output=True, text=True)
+    expect(other.returncode == 2 and "learning_rate is 0.01 there, 0.02 here" in other.stderr, f"training: {other.stderr}")
 
     # Two at once; other settings.
     folder = work / "chains"

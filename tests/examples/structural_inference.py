@@ -1,4 +1,4 @@
-"""structural_inference.py PROGRAM [--sentencepiece]: the program on tiny inputs, good and bad.
+"""structural_inference.py PROGRAM [--sentencepiece]: the program on tiny inputs (bad ones: bad_input.py).
 
 Standard library only: .npy and .safetensors files are read and written by hand.
 """
@@ -80,11 +80,13 @@ class TestCase(unittest.TestCase):
         self.assertEqual(done.stderr, "")
         return done.stdout
 
-    def check_results(self, results, components, probes, tokens, chosen="full", length=None):
-        """Every file of a run, its shape, and that they agree with each other; `length`: of training sequences."""
+    def check_results(self, results, components, probes, tokens, chosen="full", length=None, texts=True):
+        """Every file of a run, its shape, and that they agree with each other; `length`: of training sequences; `texts`: of tokens."""
         other = {"full": "restricted", "restricted": "full"}[chosen]
         modes = min(tokens, components)
         expected = {"tokens.npy": (tokens, 4), "token_losses.npy": (tokens,)}
+        if texts:
+            expected["token_patterns.npy"] = (tokens, 8)
         for suffix in ["", "_" + other]:
             expected |= {
                 f"response_matrix{suffix}.npy": (probes, components),
@@ -109,7 +111,7 @@ class TestCase(unittest.TestCase):
 
         summary = json.loads((results / "summary.json").read_text(), parse_constant=constant)
         for key in ["settings", "versions", "data", "components", "probes", "centring", "response_matrix",
-                    "principal_components", "heads", "losses", "diagnostics", "warnings", "timings"]:  # fmt: skip
+                    "principal_components", "token_patterns", "top_tokens", "sign_balance", "heads", "losses", "diagnostics", "warnings", "timings"]:  # fmt: skip
             self.assertIn(key, summary)
         self.assertEqual(summary["centring"], chosen)
         self.assertEqual((len(summary["components"]), len(summary["probes"])), (components, probes))
@@ -126,10 +128,47 @@ class TestCase(unittest.TestCase):
                     self.assertAlmostEqual(value, mean, delta=1e-9 + 1e-9 * abs(value))
                     rounded = summary["response_matrix"][how]["value"][p][c]
                     self.assertAlmostEqual(rounded, value, delta=1e-4 * abs(value))
+            scores = read_npy(results / f"principal_components{suffix}_scores.npy")[1]
+            self.check_tokens(summary, how, each, scores, components, modes)
+            if texts:
+                classes = read_npy(results / "token_patterns.npy")[1]
+                self.check_patterns(summary["token_patterns"][how], classes, scores, tokens, modes)
         page = (results / "report.html").read_text()
         self.assertIsNone(re.search(r"https?://(?!www\.w3\.org/)", page))  # but the names of XML name spaces
         self.assertTrue(page.rstrip().endswith("</html>"))
         return summary
+
+
+    def check_tokens(self, summary, how, each, scores, components, modes):
+        """The extreme tokens of each mode and the balance of signs of each component."""
+        top = summary["top_tokens"][how]
+        self.assertEqual(len(top), min(8, modes))
+        for k, mode in enumerate(top):
+            column = scores[k::modes]
+            positive = sorted((j for j, x in enumerate(column) if x > 0), key=lambda j: (-column[j], j))
+            negative = sorted((j for j, x in enumerate(column) if x < 0), key=lambda j: (column[j], j))
+            self.assertEqual([e["row"] for e in mode["highest"]], positive[:12])
+            self.assertEqual([e["row"] for e in mode["lowest"]], negative[:12])
+        balance = summary["sign_balance"][how]
+        self.assertEqual([b["component"] for b in balance], summary["components"])
+        for c, row in enumerate(balance):
+            expressed = [x for x in each[c::components] if x < 0]
+            self.assertAlmostEqual(row["expressed_share"], len(expressed) / (len(each) // components), delta=1e-5)
+            self.assertAlmostEqual(row["expressed_mean"] / (sum(expressed) / len(expressed)), 1, delta=1e-4)
+            self.assertGreater(row["expressed_share_error"], 0)
+
+    def check_patterns(self, found, classes, scores, tokens, modes):
+        self.assertEqual(found["classes"], ["word start", "word part", "word end", "induction", "delimiter", "spacing",
+                                            "numeric", "formatting"])  # fmt: skip
+        for p in range(8):
+            rows = [j for j in range(tokens) if classes[8 * j + p]]
+            self.assertEqual(found["tokens"][p], len(rows))
+            for k in range(min(8, modes)):
+                if rows:
+                    mean = sum(scores[j * modes + k] for j in rows) / len(rows)
+                    self.assertAlmostEqual(found["mean"][p][k], mean, delta=1e-4 * abs(mean) + 1e-9)
+                else:
+                    self.assertIsNone(found["mean"][p][k])
 
 
 class Trained(TestCase):
@@ -201,7 +240,7 @@ class TrainedElsewhere(TestCase):
                 self.assertEqual(shape, (15,))
                 self.assertLess(max(abs(a - b) for a, b in zip(losses, expected["losses"], strict=True)), 1e-4)
                 layers = 1 if case == "relu" else 2
-                self.check_results(results, components=2 * layers, probes=1, tokens=15)
+                self.check_results(results, components=2 * layers, probes=1, tokens=15, texts=False)
                 self.assertFalse((results / "model.safetensors").exists())
 
     def test_two_probes_of_other_lengths(self):
@@ -209,160 +248,13 @@ class TrainedElsewhere(TestCase):
         model, tokens = FIXTURES / "gelu_untied.safetensors", FIXTURES / "gelu_untied_tokens.npy"
         self.succeeds("--model", model, "--pretraining", tokens, "--probe", f"long={tokens}", "--probe", f"short={short}",
                       "--components", "l0h1,l0mlp,l0h0+l1h1,embed", *SAMPLING)  # fmt: skip
-        summary = self.check_results(self.folder / "results", components=4, probes=2, tokens=15 + 4)
+        summary = self.check_results(self.folder / "results", components=4, probes=2, tokens=15 + 4, texts=False)
         self.assertEqual(summary["components"], ["l0h1", "l0mlp", "l0h0+l1h1", "embed"])
 
-
-class Refused(TestCase):
-    def setUp(self):
-        super().setUp()
-        self.model = FIXTURES / "gelu_untied.safetensors"
-        self.tokens = FIXTURES / "gelu_untied_tokens.npy"
-        (self.folder / "a_file").write_text("here first\n")
-        (self.folder / "one_domain/only").mkdir(parents=True)
-        (self.folder / "one_domain/only/text.txt").write_text("a few words of text, again and again\n" * 200)
-        (self.folder / "no_text/empty").mkdir(parents=True)
-        (self.folder / "in_the_way/model.safetensors").mkdir(parents=True)
-
-    def refused(self, arguments, *words):
-        with self.subTest(" ".join(map(str, arguments))):
-            before = listing(self.folder)
-            done = run(self.folder, *arguments)
-            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
-            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-            self.assertTrue(done.stderr.startswith("structural_inference: "), done.stderr)
-            for word in words:
-                self.assertIn(word, done.stderr)
-            self.assertEqual(listing(self.folder), before)
-
-    def trained(self, arguments, *words):
-        given = arguments[::2]
-        rest = [x for i in range(0, len(TINY), 2) if TINY[i] not in given for x in TINY[i : i + 2]]
-        self.refused([*rest, *arguments], *words)
-
-    def external(self, arguments, *words, model=None, pretraining=None, probe=None):
-        self.refused(["--model", model or self.model, "--pretraining", pretraining or self.tokens, "--probe",
-                      probe or f"a={self.tokens}", *SAMPLING, *arguments], *words)  # fmt: skip
-
-    def test_command_line(self):
-        self.refused(["--colour", "red"], "--colour")
-        self.refused(["red"], "red")
-        self.refused(["--draws"], "--draws")
-        self.refused(["--draws", "many"], "--draws", "many")
-        self.refused(["--draws", "-5"], "--draws", "-5")
-        self.refused(["--draws", "99999999999999999999"], "--draws", "too large")
-        self.refused(["--draws", "2.5"], "--draws", "2.5")
-        self.refused(["--step-size", "small"], "--step-size", "small")
-        self.refused(["--centring", "none"], "--centring", "full", "restricted")
-        self.refused(["--all-weights", "none"], "--all-weights", "scaled", "same")
-        self.refused(["--model", self.model, "--probe", f"a={self.tokens}"], "--pretraining")
-        self.refused(["--model", self.model, "--pretraining", self.tokens], "--probe")
-        self.refused(["--model", "", "--pretraining", self.tokens, "--probe", f"a={self.tokens}"], "--model")
-        self.refused(["--pretraining", self.tokens], "--model")
-        self.refused(["--probe", f"a={self.tokens}"], "--model")
-        self.refused(["--corpus", "synthetic", "--activation", "relu"], "--activation", "--model")
+    def test_help(self):
         done = run(self.folder, "--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("--localization", done.stdout)
-
-    def test_settings(self):
-        self.trained(["--components", "l0h0,l7h9"], "unknown component 'l7h9'", "nearest valid names: l0h", "l1h1")
-        self.trained(["--components", "l0h0,l0h0"], "l0h0", "twice")
-        self.trained(["--chains", "0"], "--chains is 0")
-        self.trained(["--draws", "0"], "draws is 0")
-        self.trained(["--thinning", "0"], "thinning is 0")
-        self.trained(["--batch-size", "0"], "batch_size is 0")
-        self.trained(["--step-size", "1"], "step_size 1 is unstable with localization 300")
-        self.trained(["--step-size", "0"], "step_size is 0, must be positive")
-        self.trained(["--step-size", "nan"], "step_size is nan")
-        self.trained(["--localization", "-5"], "localization is -5, must not be negative")
-        self.trained(["--localization", "nan"], "localization is nan")
-        self.trained(["--localization", "0"], "--localization 0 needs a --step-size")
-        self.trained(["--n-beta", "-1"], "n_beta is -1, must be positive")
-        self.trained(["--n-beta", "inf"], "n_beta is inf")
-        self.trained(["--training-steps", "0"], "--training-steps is 0")
-        self.trained(["--training-batch-size", "6"], "batch_size is 6, must be a multiple of 4")
-        self.trained(["--learning-rate", "-1"], "--learning-rate")
-        self.trained(["--learning-rate", "nan"], "--learning-rate")
-        self.trained(["--weight-decay", "-1"], "--weight-decay")
-        self.trained(["--tokens-per-domain", "0"], "--tokens-per-domain is 0")
-        self.trained(["--probe-tokens", "0"], "--probe-tokens is 0")
-        self.trained(["--evaluation-tokens", "0"], "--evaluation-tokens is 0")
-        self.trained(["--context", "0"], "--context")
-        self.trained(["--context", "1"], "--context")
-        self.trained(["--vocabulary", "3"], "vocabulary", "3")
-        self.trained(["--heads", "0"], "heads is 0")
-        self.trained(["--heads", "3"], "width 16 is not a multiple of heads 3")
-        self.trained(["--width", "0"], "width is 0")
-        self.trained(["--width", "1000000000"], "memory")
-        self.trained(["--learning-rate", "1e30"], "a smaller learning rate would help")
-
-    def test_output(self):
-        self.trained(["--output", "a_file"], "a_file", "not a folder")
-        self.trained(["--output", "a_file/results"], "a_file/results")
-        self.trained(["--output", ""], "output")
-        self.trained(["--output", "in_the_way"], "model.safetensors")
-        self.external(["--output", "a_file"], "a_file", "not a folder")
-        # Folders made on the way to the output folder go, too.
-        self.trained(["--output", "new/folders/results", "--draws", "0"], "draws is 0")
-        self.assertEqual((self.folder / "a_file").read_text(), "here first\n")
-
-    def test_corpus(self):
-        self.trained(["--corpus", "missing"], "missing")
-        self.trained(["--corpus", "a_file"], "a_file")
-        self.trained(["--corpus", "one_domain"], "one_domain", "two are needed")
-        self.trained(["--corpus", "no_text"], "no_text")
-
-    def test_tokens(self):
-        good = [[1, 2, 3, 4], [5, 6, 7, 8]]
-        path = self.folder / "bad.npy"
-
-        def both(*words):
-            self.external([], "bad.npy", *words, pretraining=path)
-            self.external([], "bad.npy", *words, probe=f"b={path}")
-
-        both("No such file")
-        write_npy(path, [[1, 2, 3, 4], [5, 6, 11, 8]])
-        both("token id 11 at row 1, column 2", "vocabulary")
-        write_npy(path, [[1, 2, 3, -4], [5, 6, 7, 8]])
-        both("token id -4 at row 0, column 3")
-        write_npy(path, [list(range(9))])
-        both("sequences of 9 tokens", "context allows 8")
-        write_npy(path, [[1], [2]])
-        both("at least 2 tokens")
-        write_npy(path, [[1.0, 2.0]], "<f4")
-        both("wanted integers")
-        write_npy(path, good)
-        whole = path.read_bytes()
-        path.write_bytes(whole[:-3])
-        both("truncated")
-        path.write_bytes(whole + b"\0")
-        both("trailing bytes")
-        path.write_bytes(b"1,2,3\n")
-        both("magic string")
-        path.write_bytes(b"")
-        both("empty")
-        self.external(["--probe", f"a={self.tokens}"], "there is a probe 'a' already")
-        self.external([], "must be NAME=FILE.npy", probe=self.tokens)
-        self.external([], "must be NAME=FILE.npy", probe=f"={self.tokens}")
-
-    def test_model(self):
-        path = self.folder / "bad.safetensors"
-        self.external([], "bad.safetensors", "No such file", model=path)
-        whole = self.model.read_bytes()
-        for content, word in [(b"", "has 0 bytes"), (b"PK\3\4", "has 4 bytes"), (whole[:100], "truncated"),
-                              (whole[:-8], ""), (whole + b"\0" * 8, "trailing"),
-                              (whole.replace(b"W_Q", b"W_X"), ""),
-                              (whole.replace(b"blocks.1.attn.b_V", b"blocks.1.attn.v_b"), "blocks.1.attn.v_b"),
-                              (whole[:-8] + struct.pack("<d", math.nan), "nan")]:  # fmt: skip
-            path.write_bytes(content)
-            self.external([], "bad.safetensors", word, model=path)
-        self.external(["--activation", "silu"], "unknown activation 'silu'; known: gelu, gelu_new, relu")
-        self.external(["--components", "l2h0"], "unknown component 'l2h0'", "l0h0")
-        self.external(["--width", "64"], "--width", "--model")
-        self.external(["--corpus", "system"], "--corpus", "--model")
-        self.external(["--batch-size", "0"], "batch_size is 0")
-        self.external(["--n-beta", "1e30"], "every chain diverged", "--n-beta")
 
 
 if __name__ == "__main__":

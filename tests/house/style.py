@@ -1,4 +1,5 @@
-"""The library does not print or end the process, prefixes its macros, and keeps its headers short."""
+"""The library does not print or end the process, measures time by steady clocks, prefixes its macros, and keeps its headers
+short."""
 import pathlib
 import re
 import statistics
@@ -6,6 +7,7 @@ import sys
 
 BANNED = re.compile(r"\bstd::(cout|cerr|clog)\b|(?<![\w.>])(?:std::)?f?(?:printf|puts)\s*\("
                     r"|(?<![\w.>])(?:std::)?(?:_?exit|quick_exit|abort|terminate)\s*\(")
+CLOCKS = re.compile(r"\bsystem_clock\b|\blast_write_time\b|(?<![\w.>])(?:std::)?(?:gettimeofday|clock_gettime|time)\s*\(")
 MACRO = re.compile(r"^\s*#\s*define\s+(?!SUSC_)(\w+)")
 MEDIAN, NINTH_DECILE, LONGEST = 150, 300, 600  # lines
 
@@ -22,6 +24,8 @@ for header in sorted((root / "include/susc").rglob("*.hpp")):
         code = re.sub(r'"(\\.|[^"\\])*"', '""', line).split("//")[0]
         if BANNED.search(code):
             wrong.append(f"{name}:{number}: the library neither prints nor ends the process: {line.strip()}")
+        if CLOCKS.search(code):
+            wrong.append(f"{name}:{number}: a clock that can be set back: {line.strip()}")
         if MACRO.search(code):
             wrong.append(f"{name}:{number}: macros begin with SUSC_: {line.strip()}")
 ordered = sorted(lengths.values())

@@ -53,6 +53,19 @@ TEST_CASE("checked file: every cut, every flipped bit and every added byte is no
   check_words(refused(bytes + "x"), {path.string(), "damaged"});
 }
 
+TEST_CASE("checked file: the bytes of its head that are zero must be zero, even if the checksum says they were not") {
+  temporary_folder const folder;
+  auto const path = folder.path / "f";
+  susc::write_checked_file(path, "kind", 3, "some content");
+  std::string bytes = susc::read_file(path);
+  bytes[13] = 1;
+  bytes.resize(bytes.size() - 8);
+  susc::archive_writer checksum;
+  checksum(susc::fnv1a(bytes));
+  folder.file("f", bytes + checksum.bytes());
+  check_words(error_message([&] { read(path); }), {path.string(), "bytes 12 to 15", "256, wanted 0"});
+}
+
 TEST_CASE("checked file: another kind or version is refused") {
   temporary_folder const folder;
   auto const path = folder.path / "f";

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -93,6 +96,19 @@ TEST_CASE("file: a failed atomic write keeps the old file, removes the temporary
   }
   CHECK(susc::read_file(folder.path / "x") == "old");
   CHECK(folder.listing() == std::set<std::string>{"x"});
+}
+
+TEST_CASE("file: a folder that goes away while a file is written in it is the reason that is told") {
+  temporary_folder const folder;
+  fs::create_directory(folder.path / "gone");
+  check_words(error_message([&] {
+                susc::write_file_atomically(folder.path / "gone/x", [&](std::ostream& out) {
+                  out << "x";
+                  fs::remove_all(folder.path / "gone");
+                });
+              }),
+              {"gone/x", "cannot move it into place: No such file or directory"});
+  CHECK(folder.listing().empty());
 }
 
 TEST_CASE("file: places that cannot be written") {
@@ -187,6 +203,61 @@ TEST_CASE("staged_directory: two at once, and a name left behind by a killed run
   second.commit();
   CHECK(susc::read_file(folder.path / "out/a") == "second");
   CHECK(fs::is_empty(folder.path / ("out.partial-" + std::to_string(::getpid()))));
+}
+
+namespace {
+/// What a process leaves behind that is killed while it writes results to `output`: the name of the staging folder.
+fs::path killed_while_writing(fs::path const& output) {
+  ::pid_t const child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    susc::staged_directory const results(output);
+    susc::write_file_atomically(results.path() / "x", text("half"));
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  std::string const name =
+      (fs::is_directory(output) ? "" : output.filename().string()) + ".partial-" + std::to_string(child);
+  return (fs::is_directory(output) ? output : output.parent_path()) / name;
+}
+}  // namespace
+
+TEST_CASE("staged_directory: what a killed process left is removed by the next one with that folder, no other") {
+  temporary_folder const folder;
+  fs::path const out = folder.path / "out", beside = killed_while_writing(out),
+                 other = killed_while_writing(folder.path / "out2");
+  REQUIRE(fs::exists(beside / "x"));
+  fs::create_directory(out);
+  fs::path const inside = killed_while_writing(out);
+  CHECK(!fs::exists(beside));
+  REQUIRE(fs::exists(inside / "x"));
+  // Not to be removed: of another machine, without a mark, in use, or of a name that only resembles.
+  fs::path const far = out / ".partial-11", unmarked = out / ".partial-12", resembling = out / ".partial-13a";
+  for (fs::path const& copy : {far, unmarked, resembling}) fs::copy(inside, copy);
+  std::ofstream(far / ".unfinished") << "elsewhere.example";
+  fs::remove(unmarked / ".unfinished");
+  {
+    susc::staged_directory const first(out), second(out);
+    CHECK(first.path() != second.path());  // the first was not removed, and its name taken
+    CHECK(!fs::exists(inside));
+    for (fs::path const& kept : {far, unmarked, resembling, other}) CHECK(fs::exists(kept / "x"));
+  }
+}
+
+TEST_CASE("staged_directory: results that could not be moved into place are not taken for abandoned") {
+  temporary_folder const folder;
+  fs::create_directories(folder.path / "out/z");
+  fs::path kept;
+  {
+    susc::staged_directory results(folder.path / "out");
+    kept = results.path();
+    susc::write_file_atomically(results.path() / "z", text("hours of work"));
+    error_message([&] { results.commit(); });
+  }
+  susc::staged_directory const next(folder.path / "out");
+  CHECK(susc::read_file(kept / "z") == "hours of work");
 }
 
 TEST_CASE("staged_directory: a place that cannot be written is refused at once, without debris") {

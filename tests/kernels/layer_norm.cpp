@@ -117,6 +117,14 @@ TEST_CASE_TEMPLATE("layer_norm of wide rows and of many tokens", T, float, doubl
   check(found);
 }
 
+TEST_CASE("layer_norm with another epsilon") {
+  double const x[]{1e-3, -1e-3}, gain[]{1, 2}, bias[]{0, 3};  // a variance of 1e-6
+  double y[2], mean, rstd;
+  kernels::layer_norm(y, &mean, &rstd, x, gain, bias, 1, 2, 3e-6);
+  CHECK(std::abs(y[0] - .5) < 1e-14);
+  CHECK(std::abs(y[1] - 2) < 1e-14);
+}
+
 TEST_CASE("layer_norm's gradient by central differences") {
   // f = sum of dy * y; error: h^2 f'''/6 + eps f/h, about 1e-8 of the slopes at a unit variance.
   constexpr std::size_t width = 7;

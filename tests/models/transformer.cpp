@@ -285,22 +285,6 @@ TEST_CASE("transformer: attention patterns are causal probabilities") {
   CHECK(seen == 8);
 }
 
-TEST_CASE("transformer: bad input is refused with what is wrong") {
-  transformer_config const config{.vocabulary = 11, .context = 7, .width = 8, .layers = 2, .heads = 2};
-  susc::dynamic_transformer const model(config);
-  std::vector<float> const w(model.parameter_count());
-  std::vector<float> losses(100);
-  CHECK_THROWS_WITH_AS(model.losses(w, susc::token_batch{{1, 11}, 1, 2}, losses),
-                       "token id 11 at sequence 0, position 1: the vocabulary has 11", susc::error);
-  CHECK_THROWS_AS(model.losses(w, susc::token_batch{{1, -1}, 1, 2}, losses), susc::error);
-  CHECK_THROWS_AS(model.losses(w, random_tokens(11, 1, 9, 1), losses), susc::error);
-  CHECK_THROWS_AS(model.losses(w, susc::token_batch{{1}, 1, 1}, losses), susc::error);
-  CHECK_THROWS_WITH_AS(susc::find_component(model.components(), "l1h7"),
-                       doctest::Contains("unknown component 'l1h7'; nearest valid names: l1h0, l1h1"), susc::error);
-  CHECK_THROWS_AS(susc::dynamic_transformer({.vocabulary = 11, .context = 7, .width = 9, .layers = 2, .heads = 2}),
-                  susc::error);
-}
-
 namespace {
 
 constexpr char const* fixtures[]{"attention_only", "gelu_untied", "gelu_new_tied", "relu"};

@@ -34,7 +34,8 @@ tensors read_all(std::filesystem::path const& path) {
   return all;
 }
 
-void write_all(std::filesystem::path const& path, tensors const& all, std::map<std::string, std::string> metadata) {
+void write_all(std::filesystem::path const& path, tensors const& all,
+               std::map<std::string, std::string> const& metadata) {
   std::vector<susc::named_tensor> list;
   for (auto const& [name, t] : all) list.push_back({name, t.shape, std::span<double const>(t.values)});
   susc::write_safetensors(path, std::move(list), metadata);

@@ -8,6 +8,7 @@ COVERAGE = "susceptibility: 95 % intervals cover 92 to 98 % of the time on Gauss
 INFLUENCE = ("influence: covariances and correlations are those of two passes over the draws, errors those of leaving "
              "batches out")
 GAUSSIAN = "susceptibilities of a Gaussian are exact at finite step size, in both centrings"
+KILLED = "staged_directory: what a killed process left is removed by the next one with that folder, no other"
 
 DEFECTS = [
     ("noise off by 2 %", "sampling/sgld.hpp", "static_cast<T>(std::sqrt(step_size) * noise)",
@@ -127,4 +128,32 @@ DEFECTS = [
      "transformer: frozen losses and gradients are the plain ones at any w that differs in the component only"),
     ("Fourier transform without its last halving", "response/fourier.hpp", "half < n; half *= 2", "2 * half < n; half *= 2",
      "response/fourier.cpp", "fourier: the transform is its definition"),
+    ("a weight that is no number taken", "sampling/chains.hpp", "require(std::isfinite(center[i]),", "require(true,",
+     "bad_input/settings.cpp", "bad input: weights, evaluation set and probes"),
+    ("probes of one name taken", "sampling/chains.hpp", "require(probes[other].name != name,", "require(true,",
+     "bad_input/settings.cpp", "bad input: weights, evaluation set and probes"),
+    ("steps counted modulo 2^64", "sampling/chain.hpp", "&& steps < most_steps", "",
+     "bad_input/settings.cpp", "bad input: what is sampled"),
+    ("a batch's tokens not counted", "models/transformer.hpp", "require(b.tokens.size() == b.sequences * b.length,",
+     "require(true,", "bad_input/settings.cpp", "bad input: transformers and their batches"),
+    ("shapes read after memory is taken", "models/transformer_file.hpp", "require(shape == place.shape,",
+     "require(true,", "bad_input/files.cpp", "bad input: transformers"),
+    ("a living process's results removed", "io/file.hpp", "if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) continue;", "",
+     "io/file.cpp", KILLED),
+    ("another machine's results removed", "io/file.hpp", " || host != host_name()", "", "io/file.cpp", KILLED),
+    ("results of a failed commit removed", "io/file.hpp", "fs::remove(staging_ / detail::staging_mark);", "",
+     "io/file.cpp", "staged_directory: results that could not be moved into place are not taken for abandoned"),
+    ("a replaced run directory written to", "io/run_directory.hpp", "    require_held();\n", "",
+     "io/run_directory.cpp", "run_directory: removed or replaced while it is held, it is written to no more"),
+    ("fewer threads than asked for are an error", "sampling/executor.hpp", "catch (std::exception const&) {  // no",
+     "catch (std::logic_error const&) {  // no", "sampling/executor.cpp",
+     "executor: where the system has no more threads to give, those that there are do all tasks"),
+    ("weights that are not finite unseen", "sampling/chain.hpp", "walkers[chain].finite_weights() && ", "",
+     "sampling/chain.cpp",
+     "chain: weights, or losses of a probe that a visitor asks for, that are not finite end the chain"),
+    ("nothing kept where the model throws", "sampling/chain.hpp",
+     "keep.after_failure(state_of, std::span<chain_outcome const>(outcomes));", ";", "sampling/checkpoint.cpp",
+     "checkpoint: a model that throws: the error says where, and all steps before it are kept"),
+    ("a task that fails lets the others run on", "sampling/executor.hpp", "failed = true;", "", "sampling/checkpoint.cpp",
+     "checkpoint: a task that fails ends the others soon, which keep what they have done"),
 ]

@@ -144,3 +144,36 @@ TEST_CASE("html_report: one file that fetches nothing") {
     CHECK_MESSAGE(page.find(fetched) == std::string::npos, fetched);
   CHECK(page.find("@script@") == std::string::npos);
 }
+
+TEST_CASE("html_report: tokens by pattern have one row a class, one column a principal component") {
+  json data = minimal();
+  json const rows = {{1.5, -0.5}, {0.25, nullptr}, {0, 1}};
+  data["token_patterns"] = {{"classes", {"word start", "induction", "numeric"}},
+                            {"tokens", {7, 3, 0}},
+                            {"mean", rows},
+                            {"error", rows},
+                            {"difference", rows},
+                            {"difference_error", rows}};
+  CHECK(message_of(data) == "no error");
+  data["token_patterns"]["error"][1] = {1.5};
+  CHECK(message_of(data).find("'token_patterns.error[row]' has 1 entries, not 2") != std::string::npos);
+  data["token_patterns"]["error"] = {{1, 2}};
+  CHECK(message_of(data).find("'token_patterns.error' has 1 entries, not 3") != std::string::npos);
+  data["token_patterns"].erase("tokens");
+  CHECK(message_of(data).find("'token_patterns.tokens' is missing") != std::string::npos);
+}
+
+TEST_CASE("html_report: top tokens and the balance of signs have all their fields") {
+  json data = minimal();
+  json token = {{"score", 2.5}, {"probe", "shifted"}, {"before", "a "}, {"token", "b"}, {"after", "\xff</script>"}};
+  data["top_tokens"] = {{{"highest", {token}}, {"lowest", json::array()}}};
+  CHECK(message_of(data) == "no error");
+  token.erase("after");
+  data["top_tokens"][0]["lowest"] = {token};
+  CHECK(message_of(data).find("'top_tokens[].lowest[].after' is missing") != std::string::npos);
+  data["top_tokens"][0].erase("lowest");
+  CHECK(message_of(data).find("'top_tokens[0].lowest' is missing") != std::string::npos);
+  data.erase("top_tokens");
+  data["sign_balance"] = {{{"component", "block_0"}}};
+  CHECK(message_of(data).find("'sign_balance[0].expressed_share' is missing") != std::string::npos);
+}

@@ -147,6 +147,21 @@ TEST_CASE("diagnose: diverged chains are in no number, and are warned of") {
                     "would help"));
 }
 
+TEST_CASE("diagnose: chains that diverged are named with their steps, as many as a line holds") {
+  auto response = good();
+  response.diverged[1] = response.diverged[3] = true;
+  response.steps = {110, 17, 110, 108};
+  for (std::size_t const chain : {1, 3}) response.loss_traces[chain] = response.observable_traces[chain] = {1};
+  CHECK(
+      susc::diagnose(response).warnings.at(0) ==
+      "l0h1: 2 of 4 chains diverged (chain 1 at step 17, chain 3 at step 108) and are left out; a smaller step size or "
+      "larger localization would help");
+  response.diverged = std::vector<bool>(20, true);
+  response.steps = std::vector<std::size_t>(20, 9);
+  CHECK(susc::diverged_chains(response) ==
+        " (chain 0 at step 9, chain 1 at step 9, chain 2 at step 9, chain 3 at step 9, chain 4 at step 9 and 15 more)");
+}
+
 TEST_CASE("diagnose: where all chains diverged nothing is said but that") {
   auto response = good();
   response.diverged = std::vector<bool>(4, true);

@@ -130,15 +130,17 @@ TEST_CASE("chain: a component's gradient is the model's own, or gathered from th
   static_assert(!susc::RestrictedModel<plain>);
   for (susc::component const& c : {ends, susc::full_component(3)}) {
     std::vector<double> expected, seen;
-    susc::draw<plain> at(plain{}, center, c, evaluation, {});
+    plain const network{};
+    susc::draw<plain> at(network, center, c, evaluation, {});
     susc::run_chain(
-        plain{}, std::span<double const>(center), c, target, susc::sgld{.step_size = .1}, first_example, {30, 2, 1, 1},
+        network, std::span<double const>(center), c, target, susc::sgld{.step_size = .1}, first_example, {30, 2, 1, 1},
         {{1}, {2}}, at, [&](auto const& here) { seen.push_back(here.weights()[2]); }, [](std::size_t) {});
     CHECK(seen == run(susc::sgld{.step_size = .1}, first_example, {30, 2, 1, 1}, {{1}, {2}}, c).drawn);
   }
 }
 
 namespace {
+int const only_batch = 0;
 // The loss, or only the losses of the evaluation set, stop being finite where w passes 4.
 struct cliff {
   using scalar = double;
@@ -165,7 +167,7 @@ TEST_CASE("chain: a loss that is no longer finite ends the chain at that step") 
     for (bool const infinite : {true, false}) {
       CAPTURE(in_gradient);
       cliff const model_of_cliff{in_gradient, infinite};
-      susc::draw<cliff> at(model_of_cliff, zero, full, 0, {});
+      susc::draw<cliff> at(model_of_cliff, zero, full, only_batch, {});
       std::vector<double> drawn;
       std::size_t steps_told = 0;
       auto const outcome = susc::run_chain(
@@ -177,6 +179,66 @@ TEST_CASE("chain: a loss that is no longer finite ends the chain at that step") 
       CHECK(drawn == (in_gradient ? std::vector<double>{2, 3, 4, 5} : std::vector<double>{2, 3, 4}));
       CHECK(steps_told == outcome.steps - 1);
     }
+}
+
+namespace {
+// A dead ReLU: the loss is finite where the weight is not. Batch 1, the probe's, has a loss that is NaN where w
+// passes 4.
+struct blind {
+  using scalar = double;
+  using batch = int;
+  bool nan_gradient;
+  std::size_t parameter_count() const { return 1; }
+  std::size_t example_count(int) const { return 1; }
+  void losses(std::span<double const> w, int b, std::span<double> l) const {
+    l[0] = b == 1 && w[0] > 4 ? std::nan("") : w[0] > 0 ? w[0] : 0;
+  }
+  double loss_and_gradient(std::span<double const> w, int, std::span<double> g) const {
+    g[0] = nan_gradient && w[0] > 4 ? std::nan("") : 1;
+    return w[0] > 0 ? w[0] : 0;
+  }
+};
+// `counter`, which adds what a NaN in the gradient leaves of 1.
+struct counter_of_gradients : counter {
+  state step(state s, std::span<double const> g, susc::posterior<double> const&, susc::random::key) const {
+    for (std::size_t i = 0; i != g.size(); ++i) s.w[i] += g[i];
+    return s;
+  }
+};
+}  // namespace
+
+TEST_CASE("chain: weights, or losses of a probe that a visitor asks for, that are not finite end the chain") {
+  std::vector<double> const zero{0};
+  auto const full = susc::full_component(1);
+  std::vector<susc::probe<int>> const probes{{"probe", 1}};
+  auto const minibatch = [](std::size_t, susc::random::key) { return 0; };
+  auto const run_blind = [&](bool nan_gradient, bool asks, std::vector<double>& drawn) {
+    blind const model_of_relu{nan_gradient};
+    susc::draw<blind> at(model_of_relu, zero, full, only_batch, probes);
+    return susc::run_chain(
+        model_of_relu, std::span<double const>(zero), full, target, counter_of_gradients{}, minibatch, {10, 0, 2, 1},
+        {{1}, {2}}, at,
+        [&](auto const& here) {
+          drawn.push_back(here.weights()[0]);
+          if (asks) here.probe_losses();
+        },
+        [](std::size_t) {});
+  };
+  std::vector<double> drawn;
+  auto outcome = run_blind(true, false, drawn);  // weights are 1, 2, 3, 4, 5, NaN; every second is drawn
+  CHECK(outcome.diverged);
+  CHECK(outcome.steps == 6);
+  CHECK(drawn == std::vector<double>{2, 4});
+  drawn.clear();
+  outcome = run_blind(false, true, drawn);
+  CHECK(outcome.diverged);
+  CHECK(outcome.steps == 6);
+  CHECK(drawn == std::vector<double>{2, 4, 6});  // it had been visited by then
+  CHECK(outcome.draws == 3);
+  drawn.clear();
+  outcome = run_blind(false, false, drawn);
+  CHECK(!outcome.diverged);
+  CHECK(drawn.size() == 10);
 }
 
 TEST_CASE("chain: minibatches are shared by all chains and components, or by none") {
@@ -391,7 +453,7 @@ TEST_CASE("chain: steps, draws and the seconds of both are counted, up to where 
     std::this_thread::sleep_for(2ms);
     return 0;
   };
-  susc::draw<cliff> at(model_of_cliff, zero, full, 0, {});
+  susc::draw<cliff> at(model_of_cliff, zero, full, only_batch, {});
   auto const outcome = susc::run_chain(
       model_of_cliff, std::span<double const>(zero), full, target, counter{}, slow, {10, 1, 1, 1}, {{1}, {2}}, at,
       [](auto const&) { std::this_thread::sleep_for(3ms); }, [](std::size_t) {});

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
+#include <map>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,7 @@
 #include "susc/sampling/sgnht.hpp"
 
 namespace {
-std::size_t allocations = 0;  // of the whole program; read where nothing else runs
+thread_local std::size_t allocations = 0;  // of this thread
 
 void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
@@ -38,6 +40,10 @@ void* counted(std::size_t size, std::size_t alignment) {
 #endif
 void* operator new(std::size_t size) {
   return counted(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+  ++allocations;
+  return std::malloc(size);
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return counted(size, static_cast<std::size_t>(alignment));
@@ -320,7 +326,10 @@ TEST_CASE("chains: once begun, a chain of a transformer allocates nothing, whate
     }
 }
 
-TEST_CASE("chains: those that go in step are those that go alone, to the last bit") {
+namespace {
+// The losses of every chain of each component, by its name.
+std::map<std::string, std::vector<std::vector<double>>> loss_traces(std::vector<std::string> components,
+                                                                    auto const& run) {
   constexpr susc::transformer_config config{.vocabulary = 13, .context = 8, .width = 16, .layers = 2, .heads = 2};
   susc::transformer<config> const model;
   auto const w = susc::initial_weights<float>(model.layout(), {2});
@@ -332,16 +341,28 @@ TEST_CASE("chains: those that go in step are those that go alone, to the last bi
     return batch;
   };
   susc::data_distribution const data{random_sequences(3, {1}), random_sequences};
-  susc::sampling_options<> const options{.components = {"l0h1", "l1h0"}, .chains = 5, .draws = 8, .batch_size = 4};
+  susc::sampling_options<> const options{.components = components, .chains = 5, .draws = 8, .batch_size = 4};
   auto const plan = susc::plan_sampling(model, options).components;
-  auto const with = [&](auto const& run) {
-    std::vector<std::vector<double>> traces;
-    for (auto const& of : susc::run_chains(model, w, data, {}, plan, options, susc::susceptibility_moments<>{}, run))
-      for (auto const& chain : of.chains) traces.push_back(chain.loss_traces[0]);
-    return traces;
-  };
-  auto const all_in_step = with(susc::sequential{});
-  CHECK(all_in_step.size() == 10);
-  CHECK(all_in_step[0] != all_in_step[1]);
-  for (std::size_t const workers : {1, 2, 40}) CHECK(with(susc::threads{workers}) == all_in_step);
+  std::map<std::string, std::vector<std::vector<double>>> traces;
+  for (auto const& of : susc::run_chains(model, w, data, {}, plan, options, susc::susceptibility_moments<>{}, run))
+    for (auto const& chain : of.chains) traces[of.plan.moving.name()].push_back(chain.loss_traces[0]);
+  return traces;
+}
+}  // namespace
+
+TEST_CASE("chains: those that go in step are those that go alone, to the last bit") {
+  auto const all_in_step = loss_traces({"l0h1", "l1h0"}, susc::sequential{});
+  CHECK(all_in_step.size() == 2);
+  CHECK(all_in_step.at("l0h1").size() == 5);
+  CHECK(all_in_step.at("l0h1")[0] != all_in_step.at("l0h1")[1]);
+  for (std::size_t const workers : {1, 2, 40})
+    CHECK(loss_traces({"l0h1", "l1h0"}, susc::threads{workers}) == all_in_step);
+}
+
+TEST_CASE("chains: a component has the same bits alone, beside others and in any order") {
+  std::vector<std::string> const names{"l0h1", "l1h0", "embed", "l0h1+l1h1"};
+  auto const together = loss_traces(names, susc::sequential{});
+  CHECK(together.size() == 4);
+  CHECK(loss_traces({names.rbegin(), names.rend()}, susc::threads{2}) == together);
+  for (std::string const& name : names) CHECK(loss_traces({name}, susc::threads{3}).at(name) == together.at(name));
 }

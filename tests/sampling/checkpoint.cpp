@@ -3,7 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <new>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -361,6 +368,24 @@ TEST_CASE("checkpoint: a damaged chain is refused by name, the others are kept")
   CHECK(bits(run()) == expected);
 }
 
+TEST_CASE("checkpoint: more steps or draws than the run wants are damage, whatever the checksum says") {
+  std::vector<susc::run_setting> const settings{{"n_beta", "10"}};
+  susc::chain_length const length{.draws = 6, .burn_in = 3, .thinning = 2};
+  auto const message = [&](std::size_t steps, std::size_t draws) {
+    susc::archive_writer to;
+    to(susc::detail::kept_chain{settings, {}, 6, {.steps = steps, .draws = draws}});
+    return error_message([&] {
+      susc::archive_reader from(to.bytes(), "the chain: ");
+      susc::detail::read_kept_chain(from, settings, length, "the chain: ");
+      susc::fail("read");
+    });
+  };
+  CHECK(message(15, 6) == "read");
+  check_words(message(16, 6), {"the chain: is damaged", "16 steps and 6 draws", "15 and 6 are wanted"});
+  check_words(message(15, 7), {"the chain: is damaged", "15 steps and 7 draws"});
+  check_words(message(~std::size_t{0}, 6), {"18446744073709551615 steps"});
+}
+
 TEST_CASE("checkpoint: a chain that diverged is kept as such, its siblings go on") {
   struct exploding : model {
     using model::model;
@@ -406,6 +431,197 @@ TEST_CASE("checkpoint: a chain that diverged is kept as such, its siblings go on
   }
 }
 
+namespace {
+/// Calls `at_gradient(n)` before the n-th gradient, `at_losses(n)` before the n-th evaluation, counted from 0.
+struct faulty : model {
+  using model::model;
+  void losses(std::span<double const> w, batch const& b, std::span<double> l) const {
+    std::size_t const n = evaluations++;
+    if (at_losses) at_losses(n);
+    model::losses(w, b, l);
+  }
+  double loss_and_gradient(std::span<double const> w, batch const& b, std::span<double> gradient) const {
+    std::size_t const n = gradients++;
+    if (at_gradient) at_gradient(n);
+    return model::loss_and_gradient(w, b, gradient);
+  }
+  std::function<void(std::size_t)> at_gradient, at_losses;
+  mutable std::atomic<std::size_t> gradients = 0, evaluations = 0;
+};
+
+template <class S = susc::sgld>
+auto run_faulty(faulty const& network, small_run<S> const& run, std::function<void()> at_minibatch = {}) {
+  auto const minibatch = [&](std::size_t size, susc::random::key key) {
+    if (at_minibatch) at_minibatch();
+    return points(size, key.bits);
+  };
+  return susc::run_chains(network, run.w, susc::data_distribution{run.evaluation, minibatch}, run.probes,
+                          susc::plan_sampling(network, run.options).components, run.options, susc::loss_trace{},
+                          run.workers);
+}
+/// Throws `what` at the n-th call.
+template <class E>
+auto throws_at(std::size_t n, E what) {
+  return [=](std::size_t call) {
+    if (call == n) throw what;
+  };
+}
+}  // namespace
+
+TEST_CASE("checkpoint: a model that throws: the error says where, and all steps before it are kept") {
+  small_run run;
+  run.workers.count = 1;
+  // layer2, the larger one, goes first. 3 + 6 * 2 steps of 2 minibatches of 3 chains in step.
+  std::size_t const component = 15 * 6, before = 7 * 6;
+  auto const expected = [&] { return bits(run_faulty(faulty({2, 3, 3}), run)); }();
+  auto const resumes_with = [&](std::size_t gradients) {
+    faulty const mended({2, 3, 3});
+    CHECK(bits(run_faulty(mended, run)) == expected);
+    CHECK(mended.gradients == gradients);
+  };
+  faulty network({2, 3, 3});
+  SUBCASE("in a gradient") {
+    temporary_folder const folder;
+    run.options.run_directory = folder.path;
+    network.at_gradient = throws_at(component + before + 4, std::runtime_error("made up"));
+    try {
+      run_faulty(network, run);
+      FAIL("nothing was thrown");
+    } catch (susc::error const& reason) {
+      CHECK(reason.what() == std::string("component 'layer1', chain 1, step 8: made up"));
+      CHECK_THROWS_WITH_AS(std::rethrow_if_nested(reason), "made up", std::runtime_error);
+    }
+    CHECK(folder.listing().size() == 2 + 2 * 3);
+    resumes_with(component - before);
+  }
+  SUBCASE("in the first gradient of all") {
+    temporary_folder const folder;
+    run.options.run_directory = folder.path;
+    network.at_gradient = throws_at(0, std::runtime_error("made up"));
+    CHECK(error_message([&] { run_faulty(network, run); }) == "component 'layer2', chain 0, step 1: made up");
+    resumes_with(2 * component);
+  }
+  SUBCASE("in its losses, at a draw: steps since chains were last kept are done again") {
+    temporary_folder const folder;
+    run.options.run_directory = folder.path;
+    faulty const counting({2, 3, 3});
+    run_faulty(counting, run);
+    std::filesystem::remove_all(folder.path);
+    // The fourth evaluation from the end: chain 2 at step 13, the fifth of its six draws.
+    network.at_losses = throws_at(counting.evaluations - 4, std::runtime_error("made up"));
+    CHECK(error_message([&] { run_faulty(network, run); }) == "component 'layer1', chain 2, step 13: made up");
+    resumes_with(component);
+    std::filesystem::remove_all(folder.path);
+    run.options.seconds_between_checkpoints = 0;
+    network.evaluations = 0;
+    CHECK(error_message([&] { run_faulty(network, run); }) == "component 'layer1', chain 2, step 13: made up");
+    resumes_with(3 * 6);
+  }
+  SUBCASE("in the minibatches") {
+    temporary_folder const folder;
+    run.options.run_directory = folder.path;
+    int left = 1 + 2 * 15 + 2 * 4 + 1;  // one that describes the run
+    CHECK(error_message([&] {
+            run_faulty(network, run, [&] {
+              if (left-- == 0) throw std::runtime_error("made up");
+            });
+          }) == "component 'layer1', minibatch of step 5: made up");
+    resumes_with(component - 4 * 6);
+  }
+  SUBCASE("no memory, or an interruption of its own: what it is") {
+    temporary_folder const folder;
+    run.options.run_directory = folder.path;
+    network.at_gradient = throws_at(component + before, std::bad_alloc());
+    CHECK_THROWS_AS(run_faulty(network, run), std::bad_alloc);
+    network.gradients = 0;
+    network.at_gradient = throws_at(6, susc::interrupted("by hand"));
+    CHECK_THROWS_WITH_AS(run_faulty(network, run), "by hand", susc::interrupted);
+    resumes_with(component - before - 6);
+  }
+}
+
+TEST_CASE("checkpoint: a model that throws in a chain that accepts or rejects") {
+  small_run<susc::mala> run;
+  run.workers.count = 1;
+  auto const expected = bits(run_faulty(faulty({2, 3, 3}), run));
+  temporary_folder const folder;
+  run.options.run_directory = folder.path;
+  run.options.seconds_between_checkpoints = 0;
+  for (std::size_t const n : {0, 3, 7, 20, 50}) {
+    faulty network({2, 3, 3});
+    network.at_gradient = throws_at(n, std::runtime_error("made up"));
+    check_words(error_message([&] { run_faulty(network, run); }), {"component 'layer", "', chain ", ": made up"});
+  }
+  CHECK(bits(run_faulty(faulty({2, 3, 3}), run)) == expected);
+}
+
+TEST_CASE("checkpoint: a task that fails ends the others soon, which keep what they have done") {
+  small_run run;
+  run.options.draws = 200;  // 403 steps of 2 gradients
+  run.workers.count = 2;
+  auto const expected = bits(run_faulty(faulty({2, 3, 3}), run));
+  temporary_folder const folder;
+  run.options.run_directory = folder.path;
+  faulty network({2, 3, 3});
+  network.at_gradient = [](std::size_t n) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (n == 40) throw std::runtime_error("made up");
+  };
+  auto const message = error_message([&] { run_faulty(network, run); });
+  check_words(message, {"component 'layer2', chain ", ": made up"});
+  CHECK(network.gradients < 400);  // a chain has 806
+  CHECK(folder.listing().size() == 2 + 2);
+  faulty const mended({2, 3, 3});
+  CHECK(bits(run_faulty(mended, run)) == expected);
+  // Nothing but the steps under way was done twice: two gradients of each of two chains, at most.
+  CHECK(mended.gradients + network.gradients <= 6 * 806 + 4);
+}
+
+TEST_CASE("checkpoint: of four chains one diverges: the others are those of a run in which none does") {
+  small_run run;
+  run.options.chains = 4;
+  run.options.components = {"layer2"};
+  run.workers.count = 1;
+  auto const expected = bits(run_faulty(faulty({2, 3, 3}), run));
+  struct fatal : faulty {
+    using faulty::faulty;
+    double loss_and_gradient(std::span<double const> w, batch const& b, std::span<double> gradient) const {
+      // 8 gradients a step; that of chain 2 in the first minibatch of step 6.
+      double const loss = faulty::loss_and_gradient(w, b, gradient);
+      return gradients == 5 * 8 + 3 ? std::numeric_limits<double>::quiet_NaN() : loss;
+    }
+  };
+  fatal const network({2, 3, 3});
+  temporary_folder const folder;
+  run.options.run_directory = folder.path;
+  auto const minibatch = [](std::size_t size, susc::random::key key) { return points(size, key.bits); };
+  auto const execute = [&] {
+    return susc::run_chains(network, run.w, susc::data_distribution{run.evaluation, minibatch}, run.probes,
+                            susc::plan_sampling(network, run.options).components, run.options, susc::loss_trace{},
+                            run.workers);
+  };
+  for (auto const& chains : {execute(), execute()}) {  // sampled, then read
+    auto const seen = bits(chains);
+    for (std::size_t chain : {0, 1, 3}) CHECK(seen[chain] == expected[chain]);
+    CHECK(chains[0].dropped_chains() == 1);
+    CHECK(chains[0].outcomes[2].diverged);
+    CHECK(chains[0].outcomes[2].steps == 6);
+    CHECK(chains[0].merged()->traces.size() == 3);
+  }
+}
+
+TEST_CASE("checkpoint: files of the future are those of now") {
+  small_run run;
+  auto const expected = bits(run());
+  temporary_folder const folder;
+  run.options.run_directory = folder.path;
+  CHECK(!run_for(run, 30));
+  for (auto const& entry : std::filesystem::directory_iterator(folder.path))
+    std::filesystem::last_write_time(entry,
+                                     std::filesystem::file_time_type::clock::now() + std::chrono::hours(100'000));
+  CHECK(bits(run()) == expected);
+}
+
 TEST_CASE("checkpoint: visitors and samplers that cannot be kept are refused in a run directory, and run without") {
   struct counter {
     std::size_t seen = 0;
@@ -423,6 +639,29 @@ TEST_CASE("checkpoint: visitors and samplers that cannot be kept are refused in 
   CHECK(execute()[0].chains[0].seen == 6);
   run.options.run_directory = folder.path;
   check_words(error_message(execute), {"run_directory", "cannot be kept", "members"});
+}
+
+TEST_CASE("checkpoint: processes of a run compare all that they were given") {
+  small_run const run;
+  auto const shared = [&](auto change) {
+    auto other = run.options;
+    change(other);
+    return susc::detail::settings_to_share({{"weights", "1f"}},
+                                           {{{"losses of probe", other.seed == 1 ? "2" : "3"}}, "4"},
+                                           susc::plan_sampling(run.network, other).components, other);
+  };
+  auto const own = shared([](auto&) {});
+  susc::detail::require_shared(own, own);
+  auto const differ = [&](auto change, std::vector<std::string> const& words) {
+    check_words(error_message([&] { susc::detail::require_shared(own, shared(change)); }), words);
+  };
+  differ([](auto& o) { o.seed = 2; }, {"losses of probe is 2 there, 3 here"});
+  differ([](auto& o) { o.chains = 4; }, {"not the run of the first process", "chains is 3 there, 4 here"});
+  differ([](auto& o) { o.draws = 7; }, {"draws is 6 there, 7 here"});
+  differ([](auto& o) { o.run_directory = "kept"; }, {"run_directory is no there, yes here"});
+  differ([](auto& o) { o.sampler.step_size = .02; }, {"component 'layer1': step_size is 0.01 there, 0.02 here"});
+  differ([](auto& o) { o.posterior.n_beta = 11; }, {"component 'layer2': n_beta is 10 there, 11 here"});
+  differ([](auto& o) { o.components.pop_back(); }, {"component 'layer2': n_beta is 10 there, not set here"});
 }
 
 TEST_CASE("checkpoint: without a run directory an interruption says that nothing was kept") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -150,6 +151,34 @@ TEST_CASE("estimate_cost: a model that counts nothing still has seconds and byte
   CHECK(usable(susc::estimate_cost(model, s.center, s.data, s.probes, options, susc::threads{2}).seconds));
 }
 
+TEST_CASE("estimate_cost: the pilot of a long run is a hundred steps") {
+  setting s;
+  std::atomic<std::size_t> minibatches = 0;
+  auto const draw = [&](std::size_t size, susc::random::key) {
+    ++minibatches;
+    return batch(size);
+  };
+  susc::data_distribution<batch, decltype(draw)> const data{batch(3), draw};
+  s.options.draws = 3'000'000;
+  s.options.thinning = 10;
+  susc::estimate_cost(counting{}, s.center, data, s.probes, s.options, susc::sequential{});
+  std::size_t const long_run = minibatches.exchange(0);
+  // Two kinds of component, the chains of each on the same minibatches, after one or two to warm up.
+  CHECK(long_run >= 2 * (100 + 1));
+  CHECK(long_run <= 2 * (100 + 2));
+  s.options.draws = 30'000'000;
+  susc::estimate_cost(counting{}, s.center, data, s.probes, s.options, susc::sequential{});
+  CHECK(minibatches == long_run);
+}
+
+TEST_CASE("estimate_cost: a request to stop ends the pilot") {
+  setting s;
+  std::atomic<bool> const stop = true;
+  s.options.stop = &stop;
+  CHECK_THROWS_AS(susc::estimate_cost(counting{}, s.center, s.data, s.probes, s.options, susc::sequential{}),
+                  susc::interrupted);
+}
+
 TEST_CASE("estimate_cost: leaves options and run as they are") {
   setting s;
   counting const model;
@@ -203,5 +232,5 @@ TEST_CASE("estimate_cost: what cannot be run is refused with the run's own messa
   s.center = {1};
   CHECK(message([](auto&) {}) == "the center has 1 weights, the model 2");
   s.center = {0, std::numeric_limits<double>::infinity()};
-  CHECK(message([](auto&) {}).ends_with("the loss at the center is not finite"));
+  CHECK(message([](auto&) {}) == "weight 1 of the center is inf, must be finite");
 }

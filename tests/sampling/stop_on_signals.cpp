@@ -4,12 +4,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+
 namespace {
 /// The wait status of a process that does `act`, then ends with code 3.
 template <class Act>
 int status_of(Act act) {
   pid_t const child = ::fork();
   if (child == 0) {
+    for (int const signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);  // a shell's background job ignores SIGINT
     act();
     ::_exit(3);
   }

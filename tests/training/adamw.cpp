@@ -8,6 +8,7 @@
 #include <mutex>
 #include <numeric>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "susc/models/quadratic.hpp"
@@ -229,6 +230,26 @@ TEST_CASE("adamw: a tiny transformer learns a cyclic language, with the same bit
   CHECK(one != train(susc::sequential{}, 2));
 }
 
+TEST_CASE("adamw: snapshots are the weights after so many steps, at the steps asked for and at no other") {
+  training_options const plain{.steps = 12, .batch_size = 4, .learning_rate = .1, .warm_up = 3};
+  std::vector<double> const before{1, -.5, .75};
+  auto after = run_parabola(plain, {{0, 2}}).weights;
+  after.insert(after.begin(), before);  // what is reported after step t are the weights after t + 1 steps
+  for (std::vector<std::size_t> const& asked : {std::vector<std::size_t>{0, 1, 5, 12}, {3}, {0}, {12}, {}}) {
+    auto o = plain;
+    o.snapshot_steps = asked;
+    std::vector<std::size_t> seen;
+    auto w = before;
+    susc::train_adamw(parabola(), std::span<double>(w), both, std::vector<susc::index_range>{{0, 2}}, o,
+                      susc::sequential{}, {}, [&](std::size_t steps, std::span<double const> weights) {
+                        seen.push_back(steps);
+                        CHECK(std::equal(weights.begin(), weights.end(), after[steps].begin(), after[steps].end()));
+                      });
+    CHECK(seen == asked);
+    CHECK(w == after[12]);
+  }
+}
+
 TEST_CASE("adamw: what cannot be trained is refused") {
   auto const refused = [](training_options const& o, std::size_t weights, char const* message) {
     std::vector<double> w(weights);
@@ -239,7 +260,20 @@ TEST_CASE("adamw: what cannot be trained is refused") {
   refused({.steps = 1, .batch_size = 0}, 3, "training batch_size is 0, must be a multiple of 4");
   refused({.steps = 1, .batch_size = 6}, 3, "training batch_size is 6, must be a multiple of 4");
   refused({.steps = 1, .batch_size = 4}, 4, "training: 4 weights given, the model has 3");
+  refused({.steps = 9, .snapshot_steps = {1, 8}}, 3,
+          "training: snapshot_steps are given, but no on_snapshot to take them");
+  refused({.seconds_between_checkpoints = -1}, 3, "training seconds_between_checkpoints is -1, must not be negative");
+  auto const snapshots = [](std::vector<std::size_t> steps, char const* message) {
+    std::vector<double> w(3);
+    training_options const o{.steps = 9, .snapshot_steps = std::move(steps)};
+    CHECK_THROWS_WITH_AS(susc::train_adamw(parabola(), std::span<double>(w), both, {}, o, susc::sequential{}, {},
+                                           [](std::size_t, std::span<double const>) {}),
+                         message, susc::error);
+  };
+  snapshots({1, 10}, "training: a snapshot is wanted after step 10, there are 9");
+  snapshots({1, 5, 5}, "training: snapshot_steps must ascend, each given once");
+  snapshots({5, 1}, "training: snapshot_steps must ascend, each given once");
   std::vector<double> w{1, 1, std::numeric_limits<double>::infinity()};
   CHECK_THROWS_WITH_AS(susc::train_adamw(parabola(), std::span<double>(w), both, {}, {}, susc::threads{2}),
-                       doctest::Contains("at step 0; a smaller learning rate would help"), susc::error);
+                       doctest::Contains("at step 0; a smaller learning rate would help"), susc::training_diverged);
 }

@@ -126,8 +126,9 @@ concept CountsBytes =
     (requires(M const& m, typename M::batch const& batch) { { m.workspace_bytes(batch) } -> std::same_as<std::size_t>; } ||
      detail::because<"CountsBytes needs `std::size_t workspace_bytes(batch const&) const`">);
 
-/// Runs task(0), ..., task(tasks - 1), in whatever order and threads, and returns when all are done. Optional: workers(),
-/// how many run at a time. An exception of a task must come out of it.
+/// Runs task(0), ..., task(tasks - 1), in whatever order and threads of this process, and returns when all are done.
+/// Optional: workers(), how many run at a time; for several processes, a DistributedExecutor (sampling/executor.hpp). An
+/// exception of a task must come out of it.
 template <class E>
 concept Executor =
     (requires(E const& run, std::size_t tasks, void (&task)(std::size_t)) { run(tasks, task); } ||

@@ -14,6 +14,12 @@ class error : public std::runtime_error {
   using std::runtime_error::runtime_error;  ///< From a message.
 };
 
+/// Thrown where a run was asked to stop; what it had done is in its run directory, if it has one.
+class interrupted : public error {
+ public:
+  using error::error;  ///< From a message.
+};
+
 namespace detail {
 /// Streams every argument into one string.
 template <class... Args>
@@ -22,12 +28,25 @@ std::string concatenate(Args const&... args) {
   (out << ... << args);
   return std::move(out).str();
 }
+/// A name in a damaged file may hold line ends and codes that a terminal obeys: they are shown as "\x0A".
+inline std::string one_line(std::string const& text) {
+  std::string line;
+  for (char const c : text) {
+    auto const byte = static_cast<unsigned char>(c);
+    constexpr char digits[] = "0123456789ABCDEF";
+    if (byte >= 0x20 && byte != 0x7F)
+      line += c;
+    else
+      line.append({'\\', 'x', digits[byte / 16], digits[byte % 16]});
+  }
+  return line;
+}
 }  // namespace detail
 
-/// Throws susc::error with the concatenation of the arguments.
+/// Throws susc::error with the concatenation of the arguments, on one line.
 template <class... Args>
 [[noreturn]] void fail(Args const&... args) {
-  throw error(detail::concatenate(args...));
+  throw error(detail::one_line(detail::concatenate(args...)));
 }
 
 /// Throws susc::error with the concatenation of the remaining arguments unless `condition` holds.

@@ -28,6 +28,7 @@ SUSC_NAMES(freeze);
 SUSC_NAMES(operations);
 SUSC_NAMES(frozen_bytes);
 SUSC_NAMES(workspace_bytes);
+SUSC_NAMES(distribute);
 #undef SUSC_NAMES
 /// \endcond
 

@@ -72,7 +72,7 @@ T normal(key k, std::uint64_t step, std::uint64_t index) {
   words const w = philox({static_cast<std::uint32_t>(source.counter), static_cast<std::uint32_t>(source.counter >> 32),
                           static_cast<std::uint32_t>(step), 0u},
                          k);
-  std::size_t const pair = source.word / 2 * 2;
+  unsigned const pair = source.word / 2 * 2;
   double const u = static_cast<double>((static_cast<T>(w[pair] >> 8) + T(0.5)) * T(0x1p-24f));
   double const angle = static_cast<double>(w[pair + 1] >> 8) * 0x1p-24 * (2 * std::numbers::pi);
   return static_cast<T>(std::sqrt(-2 * std::log(u)) * (source.word % 2 == 0 ? std::cos(angle) : std::sin(angle)));

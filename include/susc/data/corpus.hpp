@@ -45,11 +45,14 @@ inline constexpr std::uint64_t document_bytes = 64 * 1024;
 
 /// The text of a document. Throws if the file has vanished or become shorter since it was indexed.
 inline std::string read_document(document const& source) {
-  std::string text(source.size, '\0');
+  std::error_code failed;
+  std::uint64_t const there = std::filesystem::file_size(source.path, failed);
+  bool const within = !failed && source.offset <= there && source.size <= there - source.offset;
+  std::string text(within ? source.size : 0, '\0');
   std::ifstream file(source.path, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(source.offset));
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  require(file.good(), "cannot read bytes ", source.offset, " to ", source.offset + source.size, " of '",
+  require(within && file.good(), "cannot read ", source.size, " bytes from byte ", source.offset, " of '",
           source.path.native(), "': the file has vanished or changed since the corpus was indexed");
   return text;
 }
@@ -189,7 +192,7 @@ inline corpus corpus_from_directory(std::filesystem::path const& directory) {
 /// The text that a Debian machine has anyway: the domains "cxx" (headers), "python", "perl" and "licence", of which
 /// those with at least 256 KiB are kept. Files are taken in a seeded random order until a domain has `domain_bytes`
 /// (exceeded by less than one document); copies of a file already taken are left out. `root`: where "/usr" lies.
-/// Throws if fewer than two domains are found.
+/// Throws if fewer than two domains are found, or none are wanted.
 inline corpus system_corpus(std::uint64_t domain_bytes = 8 << 20, random::key key = {},
                             std::filesystem::path const& root = "/") {
   struct place {
@@ -205,6 +208,7 @@ inline corpus system_corpus(std::uint64_t domain_bytes = 8 << 20, random::key ke
                                      {"licence", "usr/share/common-licenses/*", {}},
                                      {"licence", "usr/share/doc/*/copyright", {}}}};
   constexpr std::uint64_t least_bytes = 256 * 1024;
+  require(domain_bytes > 0, "domain_bytes is 0, must be at least 1");
   corpus result;
   for (std::string_view const name : {"cxx", "python", "perl", "licence"}) {
     std::vector<document> files;  // whole files: put in order first, indexed only when taken

@@ -1,6 +1,5 @@
 #pragma once
 /// Losses that need no network: what tokens cost when predicted from counts.
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -20,7 +19,7 @@ class unigram_model {
  public:
   /// Throws for tokens outside of the vocabulary, or alpha not above 0 (an unseen token would cost infinitely much).
   unigram_model(token_batch const& training, std::size_t vocabulary, double alpha = 1) {
-    require(alpha > 0, "alpha is ", alpha, ", it must be above 0");
+    require(alpha > 0 && std::isfinite(alpha), "alpha is ", alpha, ", it must be above 0 and finite");
     double const total = static_cast<double>(training.example_count()) + alpha * static_cast<double>(vocabulary);
     for (std::uint64_t const count : unigram_counts(training, vocabulary))
       probability_.push_back((static_cast<double>(count) + alpha) / total);
@@ -94,9 +93,9 @@ concept NgramModel =
 template <NgramModel M>
 double mean_loss(M const& model, token_batch const& held_out) {
   require(held_out.example_count() != 0, "cannot measure a loss without tokens");
-  auto const inside = [&](token id) { return id >= 0 && static_cast<std::size_t>(id) < model.vocabulary(); };
-  require(std::all_of(held_out.tokens.begin(), held_out.tokens.end(), inside),
-          "the held-out tokens are not all in the vocabulary of ", model.vocabulary());
+  for (token const id : held_out.tokens)
+    require(id >= 0 && static_cast<std::size_t>(id) < model.vocabulary(), "the held-out token ", id,
+            " is not in the vocabulary of ", model.vocabulary());
   double sum = 0;
   for (std::size_t i = 0; i != held_out.sequences; ++i) {
     auto const sequence = held_out.sequence(i);

@@ -13,8 +13,11 @@
 
 namespace susc {
 
-/// Throws susc::error, naming `what` (a file, say), row, column and id, unless every id is in [0, vocabulary).
+/// Throws susc::error, naming `what` (a file, say), row, column and id, unless every id is in [0, vocabulary),
+/// and there are as many as the batch says.
 inline void check_tokens(token_batch const& batch, std::size_t vocabulary, std::string_view what) {
+  require(batch.tokens.size() == batch.sequences * batch.length, what, ": ", batch.tokens.size(), " tokens, wanted ",
+          batch.sequences, " x ", batch.length);
   auto const wrong = std::find_if(batch.tokens.begin(), batch.tokens.end(),
                                   [&](token id) { return id < 0 || static_cast<std::size_t>(id) >= vocabulary; });
   if (wrong == batch.tokens.end()) return;

@@ -22,12 +22,15 @@ inline unigram_sampler sampler_without(std::vector<std::uint64_t> weights, token
 
 /// Sequences (sequences, length): BOS, then a segment of shortest..longest tokens drawn independently by weight
 /// (vocabulary,), repeated until the sequence is full. Tokens of weight 0 (unigram_counts of a tokenizer) and BOS are
-/// never drawn. Throws for segments that are empty or weights that are all 0.
+/// never drawn. Throws for segments that are empty, weights that are all 0, or BOS beyond them.
 inline token_batch repeat_sequences(std::span<std::uint64_t const> weights, token bos, std::size_t sequences,
                                     std::size_t length, random::key key, std::size_t shortest = 4,
                                     std::size_t longest = 12) {
-  require(shortest >= 1 && shortest <= longest, "segments of ", shortest, " to ", longest, " tokens make no sense");
+  require(shortest >= 1 && shortest <= longest, "segments of ", shortest, " to ", longest,
+          " tokens, must have at least 1, and the shortest number first");
   require(length >= 2, "sequences of length ", length, " predict nothing; the least is 2");
+  require(bos >= 0 && static_cast<std::size_t>(bos) < weights.size(), "BOS is ", bos, ", not in the vocabulary of ",
+          weights.size());
   unigram_sampler const draw = detail::sampler_without({weights.begin(), weights.end()}, bos);
   token_batch batch{{}, sequences, length};
   batch.tokens.reserve(sequences * length);

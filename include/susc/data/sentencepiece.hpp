@@ -6,9 +6,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,8 +19,33 @@
 #include "susc/core/random.hpp"
 #include "susc/data/corpus.hpp"
 #include "susc/data/token_batch.hpp"
+#include "susc/io/file.hpp"
 
 namespace susc {
+
+namespace detail {
+/// A model cut between two pieces is a valid message of fewer. Of its fields (1: a piece, 2: how it was trained,
+/// 3: how text is normalized) the third is always there, after the others.
+inline bool is_whole_sentencepiece(std::string_view bytes) {
+  std::size_t at = 0;
+  auto const number = [&] {  // Protocol Buffers' variable length
+    std::size_t value = 0;
+    for (unsigned shift = 0; at != bytes.size() && shift < 64; shift += 7) {
+      auto const byte = static_cast<unsigned char>(bytes[at++]);
+      value |= std::size_t{byte & 127u} << shift;
+      if (byte < 128) break;
+    }
+    return value;
+  };
+  while (at < bytes.size()) {
+    std::size_t const tag = number(), size = number();
+    if (tag == (3 << 3 | 2)) return true;
+    if (size > bytes.size() - at) return false;
+    at += size;
+  }
+  return false;
+}
+}  // namespace detail
 
 /// A trained model: an immutable value whose copies share it; satisfies Tokenizer. Text of the characters that the
 /// training sample held often enough is reproduced exactly; the others become unknown(). The one exception is U+2581,
@@ -30,9 +54,11 @@ class sentencepiece_tokenizer {
  public:
   /// From the bytes that serialized() returned. Throws if they are no model or lack `<s>` or `<unk>`.
   explicit sentencepiece_tokenizer(std::string serialized) : serialized_(std::move(serialized)) {
+    require(!serialized_.empty(), "not a SentencePiece model: it is empty");
     auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
     auto const status = processor->LoadFromSerializedProto(serialized_);
     require(status.ok(), "not a SentencePiece model: ", status.ToString());
+    require(detail::is_whole_sentencepiece(serialized_), "not a SentencePiece model: it is cut short");
     require(processor->bos_id() >= 0 && processor->unk_id() >= 0, "the SentencePiece model lacks <s> or <unk>");
     for (int id = 0; id != processor->GetPieceSize(); ++id) {
       std::string piece = processor->IdToPiece(id);
@@ -46,8 +72,11 @@ class sentencepiece_tokenizer {
   token bos() const { return processor_->bos_id(); }         ///< the id of `<s>`
   /// The id of every run of characters without a piece of their own.
   token unknown() const { return processor_->unk_id(); }
-  /// Neither control symbol nor unknown.
-  bool is_text(token id) const { return !processor_->IsControl(id) && !processor_->IsUnknown(id); }
+  /// Neither control symbol nor unknown. Throws for an id outside of the vocabulary.
+  bool is_text(token id) const {
+    checked_piece(id);
+    return !processor_->IsControl(id) && !processor_->IsUnknown(id);
+  }
 
   /// Ids of the text, without bos(). Throws susc::error if SentencePiece reports one.
   std::vector<token> encode(std::string_view text) const {
@@ -157,18 +186,20 @@ inline sentencepiece_tokenizer train_sentencepiece(std::vector<document> documen
   return sentencepiece_tokenizer(std::move(serialized));
 }
 
-/// Writes the model to a file that load_sentencepiece and other SentencePiece tools read. Throws if it cannot.
+/// Writes the model to a file that load_sentencepiece and other SentencePiece tools read, whole or not at all. Throws
+/// if it cannot.
 inline void save_sentencepiece(sentencepiece_tokenizer const& tokenizer, std::filesystem::path const& path) {
-  std::ofstream file(path, std::ios::binary);
-  file << tokenizer.serialized() << std::flush;
-  require(file.good(), "cannot write the tokenizer to '", path.native(), "'");
+  write_file_atomically(path, [&](std::ostream& out) { out << tokenizer.serialized(); });
 }
 
-/// Reads a model from a file. Throws if it cannot be read or is no model.
+/// Reads a model from a file. Throws, naming it, if it cannot be read or is no model.
 inline sentencepiece_tokenizer load_sentencepiece(std::filesystem::path const& path) {
-  std::ifstream file(path, std::ios::binary);
-  require(file.good(), "cannot read the tokenizer '", path.native(), "'");
-  return sentencepiece_tokenizer({std::istreambuf_iterator<char>(file), {}});
+  std::string serialized = read_file(path);
+  try {
+    return sentencepiece_tokenizer(std::move(serialized));
+  } catch (error const& reason) {
+    fail("file '", path.native(), "': ", reason.what());
+  }
 }
 
 }  // namespace susc

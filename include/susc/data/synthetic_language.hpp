@@ -3,6 +3,7 @@
 /// language, another the sequences, so that held-out data is of the same language.
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,9 +55,11 @@ inline std::string_view name_of(synthetic_domain domain) {
   return names[static_cast<std::size_t>(domain)];
 }
 
-/// The successor table and the phrases that belong to the key. Throws for a vocabulary below 32.
+/// The successor table and the phrases that belong to the key. Throws for a vocabulary below 32, or beyond
+/// what a token can number.
 inline synthetic_language make_synthetic_language(random::key key, std::size_t vocabulary = 128) {
   require(vocabulary >= 32, "a vocabulary of ", vocabulary, " is too small: 17 tokens are BOS and brackets; least: 32");
+  require(vocabulary <= std::size_t{1} << 31, "a vocabulary of ", vocabulary, " is too large: token ids have 31 bits");
   synthetic_language language{vocabulary, {}, {}};
   random::stream stream(key);
   std::size_t const words = vocabulary - synthetic_language::first_word;
@@ -134,6 +137,8 @@ inline void append_induction(synthetic_language const& language, std::vector<tok
 inline token_batch generate_sequences(synthetic_language const& language, synthetic_domain domain,
                                       std::size_t sequences, std::size_t length, random::key key) {
   require(length >= 2, "sequences of length ", length, " predict nothing; the least is 2");
+  require(sequences <= std::numeric_limits<std::size_t>::max() / length, sequences, " sequences of ", length,
+          " tokens are more than fit in 64 bits");
   token_batch batch{{}, sequences, length};
   batch.tokens.reserve(sequences * length);
   for (std::size_t i = 0; i != sequences; ++i) {

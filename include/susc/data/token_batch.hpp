@@ -27,9 +27,12 @@ struct token_batch {
   friend bool operator==(token_batch const&, token_batch const&) = default;
 };
 
-/// `size` sequences drawn uniformly with replacement. Throws if the dataset is empty.
+/// `size` sequences drawn uniformly with replacement. Throws if the dataset is empty, or its tokens are not as many as
+/// it says.
 inline token_batch sample_sequences(token_batch const& dataset, std::size_t size, random::key key) {
   require(dataset.sequences > 0, "cannot draw a minibatch from a dataset without sequences");
+  require(dataset.tokens.size() == dataset.sequences * dataset.length, "a dataset of ", dataset.tokens.size(),
+          " tokens, must have ", dataset.sequences, " x ", dataset.length);
   token_batch batch{{}, size, dataset.length};
   batch.tokens.reserve(size * dataset.length);
   random::stream stream(key);

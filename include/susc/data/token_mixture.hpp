@@ -1,5 +1,6 @@
 #pragma once
 /// A mixture of token datasets: what a language model is trained on when its text comes from several domains.
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -19,7 +20,8 @@ struct token_mixture {
   };
   std::vector<part> parts;  ///< at least one of positive weight
 
-  /// `size` sequences drawn independently. Throws if there is nothing to draw from, or parts differ in length.
+  /// `size` sequences drawn independently. Throws if there is nothing to draw from, parts differ in length, have other
+  /// tokens than they say, or a weight is negative or not finite.
   token_batch sample(std::size_t size, random::key key) const {
     token_batch batch;
     sample(size, key, batch);
@@ -32,6 +34,10 @@ struct token_mixture {
       require(p.sequences.sequences > 0, "domain '", p.name, "' has no sequences to draw from");
       require(p.sequences.length == parts.front().sequences.length, "domain '", p.name, "' has sequences of ",
               p.sequences.length, " tokens, '", parts.front().name, "' of ", parts.front().sequences.length);
+      require(p.sequences.tokens.size() == p.sequences.sequences * p.sequences.length, "domain '", p.name, "' has ",
+              p.sequences.tokens.size(), " tokens, must have ", p.sequences.sequences, " x ", p.sequences.length);
+      require(std::isfinite(p.weight) && p.weight >= 0, "domain '", p.name, "' has weight ", p.weight,
+              ", must be finite and not negative");
       total += p.weight;
     }
     require(total > 0, "a mixture of datasets needs at least one part of positive weight");

@@ -39,11 +39,15 @@ std::vector<std::uint64_t> unigram_counts(token_batch const& batch, T const& tok
 /// Draws tokens with probability proportional to integer weights (vocabulary,), in exact arithmetic.
 class unigram_sampler {
  public:
-  /// Throws if all weights are 0.
+  /// Throws if all weights are 0, or their sum does not fit in 64 bits.
   explicit unigram_sampler(std::span<std::uint64_t const> weights) {
     std::uint64_t sum = 0;
-    for (std::uint64_t const weight : weights) cumulative_.push_back(sum += weight);
-    require(sum != 0, "cannot draw tokens from a distribution without weight");
+    for (std::uint64_t const weight : weights) {
+      require(!__builtin_add_overflow(sum, weight, &sum), "weights of tokens up to ", cumulative_.size(),
+              " have a sum that does not fit in 64 bits");
+      cumulative_.push_back(sum);
+    }
+    require(sum != 0, "cannot draw tokens: all ", weights.size(), " weights are 0, at least one must be positive");
   }
   /// One token; ids of weight 0 are never drawn.
   token operator()(random::stream& stream) const {

@@ -65,6 +65,7 @@ inline std::string read_checked_file(std::filesystem::path const& path, std::str
   head(found_version, zero, length);
   require(found_kind == detail::padded(kind), where, "is no file of kind '", kind, "'");
   require(found_version == version, where, "has version ", found_version, " of its format, wanted ", version);
+  require(zero == 0, where, "bytes 12 to 15 of its head are ", zero, ", wanted 0: it is damaged");
   require(length == bytes.size() - least, where, "has ", bytes.size() - least, " bytes of content, its head says ",
           length, ": it is cut short or damaged");
   std::string_view const checked = std::string_view(bytes).substr(0, bytes.size() - detail::envelope_tail);

@@ -2,6 +2,7 @@
 /// Files that are whole or absent: reading with the reason of a failure, atomic writing, and a folder of results that
 /// appears all at once. POSIX.
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <ostream>
@@ -60,6 +62,40 @@ std::filesystem::path create_partial(std::filesystem::path const& base, Create c
   }
 }
 
+/// In a staging folder: not finished, says this file, locked by the process that writes there and naming its machine.
+inline constexpr char staging_mark[] = ".unfinished";
+
+inline std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+/// Removes the staging folders STEM* in `parent` whose process is no more, of this machine: a lock says nothing about
+/// another one's, where the file system does not share them. What cannot be removed is left.
+inline void remove_abandoned(std::filesystem::path const& parent, std::string const& stem) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<fs::path> abandoned;
+  for (fs::directory_iterator entry(parent, ignored), end; entry != end; entry.increment(ignored)) {
+    std::string const name = entry->path().filename().string();
+    if (name.starts_with(stem) && name.find_first_not_of("0123456789-", stem.size()) == name.npos)
+      abandoned.push_back(entry->path());
+  }
+  for (fs::path const& folder : abandoned) {
+    fs::path const mark = folder / staging_mark;
+    descriptor const file(::open(mark.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    char host[257] = {};
+    if (!file || ::read(file.get(), host, sizeof host - 1) <= 0 || host != host_name()) continue;
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    // Not one that was removed, and made anew by another process, since it was opened.
+    struct ::stat opened {
+    }, there{};
+    if (::fstat(file.get(), &opened) == 0 && ::lstat(mark.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
+        opened.st_ino == there.st_ino)
+      fs::remove_all(folder, ignored);
+  }
+}
+
 /// Makes a file's content, or a folder's list of names, survive a power cut. Returns 0 or the reason.
 inline int synchronize(std::filesystem::path const& path) {
   descriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -76,7 +112,8 @@ class input_file {
       : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     require(static_cast<bool>(file_), "file '", path_.string(), "': cannot open it: ", detail::os_reason(errno));
     struct ::stat status {};
-    require(::fstat(file_.get(), &status) == 0, "file '", path_.string(), "': ", detail::os_reason(errno));
+    bool const known = ::fstat(file_.get(), &status) == 0;
+    require(known, "file '", path_.string(), "': ", detail::os_reason(errno));
     require(S_ISREG(status.st_mode), "file '", path_.string(), "': not a regular file");
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
@@ -148,15 +185,19 @@ void write_file_atomically(std::filesystem::path const& path, Writer&& writer) {
   check(out.good(), "write it", errno == 0 ? EIO : errno);
   out.close();
   check(out.good(), "close it", errno == 0 ? EIO : errno);
-  check(::fsync(file.get()) == 0, "bring it to the disk", errno);
-  check(::rename(partial.name.c_str(), path.c_str()) == 0, "move it into place", errno);
+  // On lines of their own: a call and errno in one list of arguments are evaluated in any order.
+  bool const synchronized = ::fsync(file.get()) == 0;
+  check(synchronized, "bring it to the disk", errno);
+  bool const renamed = ::rename(partial.name.c_str(), path.c_str()) == 0;
+  check(renamed, "move it into place", errno);
   partial.name.clear();
   // Some file systems cannot synchronise a folder; the file is in place either way.
   detail::synchronize(path.has_parent_path() ? path.parent_path() : ".");
 }
 
 /// A folder of results that appears whole or not at all: write the files under path(), then commit(). Destroyed without
-/// commit(), it leaves no trace. A killed process leaves a folder *.partial-PID, which is safe to delete.
+/// commit(), it leaves no trace. A killed process leaves a folder *.partial-PID, which the next one on the same machine
+/// with the same output folder removes; it is safe to delete.
 class staged_directory {
  public:
   /// Creates the staging folder at once, so that a long run does not find out at its end that it may not write: beside
@@ -170,9 +211,12 @@ class staged_directory {
       if (!target_.has_filename()) target_ = target_.parent_path();
       bool const present = fs::is_directory(target_);
       require(present || !fs::exists(fs::symlink_status(target_)), "it exists and is not a folder");
+      detail::remove_abandoned(target_, ".partial-");
+      detail::remove_abandoned(target_.parent_path(), target_.filename().string() + ".partial-");
       if (!present) create_parents();
       staging_ = detail::create_partial(present ? target_ / "" : target_,
                                         [](char const* name) { return ::mkdir(name, 0777) == 0; });
+      mark_staging();
     } catch (std::exception const& reason) {
       discard();
       fail("output folder '", directory.string(), "': ", reason.what());
@@ -193,6 +237,7 @@ class staged_directory {
     namespace fs = std::filesystem;
     require(!staging_.empty(), "output folder '", target_.string(), "': already committed");
     try {
+      fs::remove(staging_ / detail::staging_mark);  // from here on nobody may take it for abandoned
       std::vector<fs::path> files, folders;
       for (auto const& entry : fs::recursive_directory_iterator(staging_)) {
         bool const folder = entry.is_directory() && !entry.is_symlink();
@@ -227,6 +272,18 @@ class staged_directory {
       if (fs::create_directory(*p)) created_.push_back(*p);
   }
 
+  void mark_staging() {
+    std::filesystem::path const name = staging_ / detail::staging_mark;
+    mark_ = detail::descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    require(static_cast<bool>(mark_), "cannot create '", name.string(), "': ", detail::os_reason(errno));
+    // Without a lock or a name the folder is merely never removed by another process.
+    std::string const host = detail::host_name();
+    if (::flock(mark_.get(), LOCK_EX | LOCK_NB) != 0 || host.empty()) return;
+    errno = 0;
+    bool const written = ::write(mark_.get(), host.data(), host.size()) == static_cast<::ssize_t>(host.size());
+    require(written, "cannot write '", name.string(), "': ", detail::os_reason(errno == 0 ? ENOSPC : errno));
+  }
+
   void merge(std::vector<std::filesystem::path> const& files, std::vector<std::filesystem::path> const& folders) const {
     namespace fs = std::filesystem;
     for (fs::path const& f : folders) {
@@ -236,22 +293,26 @@ class staged_directory {
     for (fs::path const& f : files) {
       require(!fs::is_directory(target_ / f), "'", f.string(), "' exists there and is a folder");
       fs::path const parent = (target_ / f).parent_path();
-      require(!fs::exists(parent) || ::access(parent.c_str(), W_OK | X_OK) == 0, "cannot write in '", parent.string(),
-              "': ", detail::os_reason(errno));
+      bool const writable = !fs::exists(parent) || ::access(parent.c_str(), W_OK | X_OK) == 0;
+      require(writable, "cannot write in '", parent.string(), "': ", detail::os_reason(errno));
     }
     for (fs::path const& f : folders) fs::create_directory(target_ / f);
     for (fs::path const& f : files) fs::rename(staging_ / f, target_ / f);
   }
 
   void discard() noexcept {
-    std::error_code ignored;
-    if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
-    // `remove` leaves a folder alone that someone else has put a file into.
-    for (; !created_.empty(); created_.pop_back()) std::filesystem::remove(created_.back(), ignored);
+    try {
+      std::error_code ignored;
+      if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+      // `remove` leaves a folder alone that someone else has put a file into.
+      for (; !created_.empty(); created_.pop_back()) std::filesystem::remove(created_.back(), ignored);
+    } catch (std::exception const&) {  // no memory, not even for a name: another process will remove it
+    }
   }
 
   std::filesystem::path target_;                ///< absolute, so that a change of the working folder does no harm
   std::filesystem::path staging_;               ///< empty once committed
+  detail::descriptor mark_;                     ///< its lock says that the staging folder is in use
   std::vector<std::filesystem::path> created_;  ///< parents made by the constructor, outermost first
 };
 

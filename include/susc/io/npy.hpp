@@ -107,7 +107,7 @@ class npy_header_parser {
     char const quote = peek();
     std::size_t const end = quote == '\'' || quote == '"' ? rest_.find(quote, 1) : std::string_view::npos;
     if (end == std::string_view::npos) refuse(wanted);
-    std::string const text(rest_.substr(1, end - 1));
+    std::string text(rest_.substr(1, end - 1));
     rest_.remove_prefix(end + 1);
     return text;
   }

@@ -1,6 +1,6 @@
 #pragma once
 /// Layer normalisation, forward and backward.
-//   y[t,:] = gain * (x[t,:] - mean[t]) * rstd[t] + bias,  rstd = 1 / sqrt(variance + layer_norm_epsilon)
+//   y[t,:] = gain * (x[t,:] - mean[t]) * rstd[t] + bias,  rstd = 1 / sqrt(variance + epsilon)
 //   x, y, dx, dy  (tokens, width) row-major     gain, bias, dgain, dbias  (width)     mean, rstd  (tokens)
 // Error vs. double, in units of layer_norm_error * eps * (1 + n / 8), n = width / lanes (tokens for dgain and dbias);
 // xhat = (x - mean) rstd:
@@ -37,8 +37,8 @@ lanes<T> sum_in_chains(std::size_t whole, F add) {
 
 /// The forward pass. y may be x.
 template <class T>
-void layer_norm(T* y, T* mean, T* rstd, T const* x, T const* gain, T const* bias, std::size_t tokens,
-                std::size_t width) {
+void layer_norm(T* y, T* mean, T* rstd, T const* x, T const* gain, T const* bias, std::size_t tokens, std::size_t width,
+                double epsilon = layer_norm_epsilon) {
   constexpr std::size_t step = lane_count<T>;
   std::size_t const whole = width / step * step;
   for (std::size_t t = 0; t != tokens; ++t, x += width, y += width) {
@@ -52,7 +52,7 @@ void layer_norm(T* y, T* mean, T* rstd, T const* x, T const* gain, T const* bias
       return multiply_add(d, d, so_far);
     }));
     for (std::size_t i = whole; i != width; ++i) square += (x[i] - m) * (x[i] - m);
-    T const r = 1 / std::sqrt(square / static_cast<T>(width) + static_cast<T>(layer_norm_epsilon));
+    T const r = 1 / std::sqrt(square / static_cast<T>(width) + static_cast<T>(epsilon));
     lanes<T> const rs(r);
     for (std::size_t i = 0; i != whole; i += step)
       store(y + i, multiply_add((load(x + i) - ms) * rs, load(gain + i), load(bias + i)));

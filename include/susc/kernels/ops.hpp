@@ -105,7 +105,9 @@ inline constexpr double exponential_error = 2;
 /// scores (-1e30, -inf) give exactly 0.
 template <class T>
 lanes<T> exponential(lanes<T> x) {
-  return xsimd::exp(x);
+  // exp turns x / log 2 into a whole number, which on some targets must be one of 64 bits.
+  lanes<T> const lowest(-1000);
+  return xsimd::exp(xsimd::select(x < lowest, lowest, x));
 }
 /// NaN gives NaN. x = n log 2 + f with |f| <= log(2) / 2, a polynomial for exp(f), and 2^n by its exponent bits.
 template <>

@@ -45,11 +45,11 @@ class quadratic {
   std::size_t example_count(batch const& b) const { return b.size(); }  ///< size of the list
   std::vector<component> components() const { return components_; }     ///< "full", then those of the constructor
 
-  /// w (parameter_count,), losses (b.size(),). Throws susc::error if w is of another length than parameter_count(), as
-  /// does loss_and_gradient.
+  /// w (parameter_count,), losses (b.size(),). Throws susc::error if w is of another length than parameter_count() or
+  /// there is no such example, as does loss_and_gradient.
   void losses(std::span<T const> w, batch const& b, std::span<T> losses) const {
     check_length(w);
-    for (std::size_t i = 0; i != b.size(); ++i) losses[i] = loss(w, examples_[b[i]]);
+    for (std::size_t i = 0; i != b.size(); ++i) losses[i] = loss(w, checked(b[i]));
   }
 
   /// gradient (parameter_count,). Returns the mean loss.
@@ -63,7 +63,7 @@ class quadratic {
     T sum = 0;
     std::fill(gradient.begin(), gradient.end(), T(0));
     for (std::size_t const e : b) {
-      example const& x = examples_[e];
+      example const& x = checked(e);
       sum += loss(w, x);
       std::size_t position = 0;
       for (index_range const r : c.ranges())
@@ -86,6 +86,10 @@ class quadratic {
  private:
   void check_length(std::span<T const> w) const {
     require(w.size() == center_.size(), "quadratic: ", w.size(), " weights, must have ", center_.size());
+  }
+  example const& checked(std::size_t e) const {
+    require(e < examples_.size(), "quadratic: example ", e, ", must be below the ", examples_.size(), " examples");
+    return examples_[e];
   }
   T loss(std::span<T const> w, example const& x) const {
     T sum = x.constant;

@@ -28,8 +28,8 @@ struct fixed_config {
 
 /// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, CountsOperations, CountsBytes, HasLogits
 /// and HasInputGradient. An example is a token in its context; a sequence of `length` tokens feeds its first length - 1
-/// and has length - 1 losses. Throws susc::error on weights of another number, on a token id outside the vocabulary,
-/// and on sequences longer than context + 1.
+/// and has length - 1 losses. Throws susc::error on weights, tokens, losses or gradient entries of another number, on a
+/// token id outside the vocabulary, on no sequence, and on sequences longer than context + 1.
 template <std::floating_point T = float, class Config = transformer_config>
 class basic_transformer {
  public:
@@ -69,6 +69,7 @@ class basic_transformer {
 
   /// losses (sequences * (length - 1),) in nats.
   void losses(weights w, token_batch const& b, std::span<T> losses) const {
+    require_size("losses", losses.size(), b.example_count());
     for_each_chunk(w, b, false, everywhere, [&](transformer_pass<T>& pass, std::size_t first) {
       pass.embed(b.sequence(first).data());
       pass.layers_from(0);
@@ -78,11 +79,13 @@ class basic_transformer {
 
   /// gradient (parameter_count,). Returns the mean loss in nats.
   T loss_and_gradient(weights w, token_batch const& b, std::span<T> gradient) const {
+    require_size("gradient entries", gradient.size(), parameter_count());
     return gradient_of(w, b, everything_, gradient, transformer_start{}, from_tokens(b));
   }
 
   /// gradient (c.size(),). Computes no gradient but the component's and goes back no further than its lowest layer.
   T loss_and_gradient(weights w, token_batch const& b, component const& c, std::span<T> gradient) const {
+    require_size("gradient entries", gradient.size(), c.size());
     return gradients_.borrow([&](aligned_vector<T>& whole) {
       whole.resize(parameter_count());
       T const loss = gradient_of(w, b, c, whole, transformer_start{}, from_tokens(b));
@@ -101,6 +104,7 @@ class basic_transformer {
   void freeze(weights w, component const& c, token_batch const& b, frozen& to) const {
     using stage = transformer_start::stage;
     check_length(w);
+    check_batch(b);
     to.tokens.tokens.assign(b.tokens.begin(), b.tokens.end());
     to.tokens.sequences = b.sequences;
     to.tokens.length = b.length;
@@ -159,6 +163,7 @@ class basic_transformer {
 
   /// Losses at a w that differs from the frozen one in the frozen component only.
   void losses(weights w, frozen const& f, std::span<T> losses) const {
+    require_size("losses", losses.size(), f.tokens.example_count());
     if (f.start.at == transformer_start::stage::tokens) return this->losses(w, f.tokens, losses);
     for_each_chunk(w, f.tokens, false, downstream(f.start), [&](transformer_pass<T>& pass, std::size_t first) {
       resume(pass, f, first);
@@ -168,6 +173,7 @@ class basic_transformer {
 
   /// The gradient (c.size(),) of the frozen component c, equal to the plain one up to rounding.
   T loss_and_gradient(weights w, frozen const& f, component const& c, std::span<T> gradient) const {
+    require_size("gradient entries", gradient.size(), c.size());
     if (f.start.at == transformer_start::stage::tokens) return loss_and_gradient(w, f.tokens, c, gradient);
     return gradients_.borrow([&](aligned_vector<T>& whole) {
       whole.resize(parameter_count());
@@ -270,13 +276,17 @@ class basic_transformer {
     return std::min(b.sequences, std::max<std::size_t>(1, chunk_tokens / (b.length - 1)));
   }
 
-  void check_length(weights w) const {
-    require(w.size() == everything_.size(), "transformer: ", w.size(), " weights, must have ", everything_.size());
+  static void require_size(char const* what, std::size_t given, std::size_t needed) {
+    require(given == needed, "transformer: ", given, " ", what, ", must have ", needed);
   }
+  void check_length(weights w) const { require_size("weights", w.size(), everything_.size()); }
   void check_batch(token_batch const& b) const {
     require(b.length >= 2, "sequences of ", b.length, " tokens: at least 2 are needed, to predict the second");
     require(b.length <= config().context + 1, "sequences of ", b.length, " tokens, the model's context allows ",
             config().context + 1, " (", config().context, " inputs and the last target)");
+    require(b.sequences != 0, "a batch of 0 sequences, must have at least 1");
+    require(b.tokens.size() == b.sequences * b.length, "a batch of ", b.tokens.size(), " tokens, must have ",
+            b.sequences, " x ", b.length);
     for (std::size_t i = 0; i != b.tokens.size(); ++i)
       require(b.tokens[i] >= 0 && static_cast<std::size_t>(b.tokens[i]) < config().vocabulary, "token id ", b.tokens[i],
               " at sequence ", i / b.length, ", position ", i % b.length, ": the vocabulary has ", config().vocabulary);

@@ -27,7 +27,7 @@ struct transformer_config {
   friend constexpr bool operator==(transformer_config const&, transformer_config const&) = default;
 };
 
-/// Throws susc::error naming the first field that makes no transformer.
+/// Throws susc::error naming the first field that makes no transformer, or all if its weights cannot be counted.
 inline void check(transformer_config const& c) {
   auto const positive = [](std::size_t value, char const* field) {
     require(value > 0, "transformer_config: ", field, " is 0, must be at least 1");
@@ -38,6 +38,15 @@ inline void check(transformer_config const& c) {
   positive(c.heads, "heads");
   require(c.head_width != 0 || c.width % c.heads == 0, "transformer_config: width ", c.width,
           " is not a multiple of heads ", c.heads, "; set head_width");
+  auto const number = [](std::size_t n) { return static_cast<double>(n); };
+  double const d = number(c.width) + 1;  // and a bias
+  double const weights =
+      d * (2 * number(c.vocabulary) + number(c.context)) + 2 * d +
+      number(c.layers) * d *
+          (4 * number(c.heads) * (number(c.width_of_head()) + 1) + 2 * (number(c.mlp_width) + 1) + 4);
+  require(weights < 0x1p60, "transformer_config: vocabulary ", c.vocabulary, ", context ", c.context, ", width ",
+          c.width, ", layers ", c.layers, ", heads ", c.heads, ", head_width ", c.width_of_head(), ", mlp_width ",
+          c.mlp_width, " make about ", weights, " weights, must be fewer than 2^60");
 }
 
 }  // namespace susc

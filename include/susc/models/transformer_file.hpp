@@ -100,6 +100,7 @@ inline activation_function activation_named(std::string const& name) {
 template <std::floating_point T>
 void save_transformer(std::filesystem::path const& path, transformer_layout const& layout, std::span<T const> w,
                       std::map<std::string, std::string> metadata = {}) {
+  require(w.size() == layout.size(), "file '", path.string(), "': ", w.size(), " weights, must have ", layout.size());
   std::vector<aligned_vector<T>> gathered;
   std::vector<named_tensor> tensors;
   detail::for_each_tensor(layout, [&](detail::tensor_place const& place) {
@@ -137,22 +138,42 @@ loaded_transformer<T> load_transformer(std::filesystem::path const& path, std::s
   c.heads = c.layers == 0 ? 1 : extent("blocks.0.attn.W_Q", 3, 0);
   c.head_width = c.layers == 0 ? c.width : extent("blocks.0.attn.W_Q", 3, 2);
   c.mlp_width = file.contains("blocks.0.mlp.W_in") ? extent("blocks.0.mlp.W_in", 2, 1) : 0;
+  require(c.mlp_width != 0 || !file.contains("blocks.0.mlp.W_in"), path.string(),
+          ": tensor blocks.0.mlp.W_in has 0 columns, wanted at least 1");
   c.tied = !file.contains("unembed.W_U");
   c.biases = any([](std::string const& name) { return name.find(".b_") != std::string::npos; });
   auto const& metadata = file.metadata();
-  if (activation.empty() && metadata.contains("activation")) activation = metadata.at("activation");
-  if (c.mlp_width != 0 && !activation.empty()) c.activation = activation_named(activation);
-  check(c);
+  // Of a file without an MLP the metadata's does not matter.
+  if (activation.empty() && c.mlp_width != 0 && metadata.contains("activation")) activation = metadata.at("activation");
+  try {
+    if (!activation.empty()) c.activation = activation_named(activation);
+    check(c);
+  } catch (error const& reason) {
+    fail(path.string(), ": ", reason.what());
+  }
 
   transformer_layout const layout{c};
-  loaded_transformer<T> result{c, aligned_vector<T>(layout.size()), metadata};
   std::vector<std::string> expected;
-  std::vector<T> values;
+  auto const optional = [](std::string const& name) {
+    return name.ends_with(".w") || name.find(".b") != std::string::npos;
+  };
+  // Shapes first: what an extent of a damaged file announces may be more than memory holds.
   detail::for_each_tensor(layout, [&](detail::tensor_place const& place) {
     expected.push_back(place.name);
-    bool const gain = place.name.ends_with(".w"), optional = gain || place.name.find(".b") != std::string::npos;
-    values.assign(place.pieces * place.count, gain ? T(1) : T(0));
-    if (file.contains(place.name) || !optional) {
+    if (optional(place.name) && !file.contains(place.name)) return;
+    auto const& shape = file.shape(place.name);
+    require(shape == place.shape, path.string(), ": tensor '", place.name, "': shape ", shape_text(shape), ", wanted ",
+            shape_text(place.shape));
+  });
+  for (std::string const& name : names)
+    require(std::find(expected.begin(), expected.end(), name) != expected.end() || name.ends_with("attn.mask") ||
+                name.ends_with("attn.IGNORE"),
+            path.string(), ": tensor ", name, " is not part of a pre-LayerNorm transformer with learned positions");
+  loaded_transformer<T> result{c, aligned_vector<T>(layout.size()), metadata};
+  std::vector<T> values;
+  detail::for_each_tensor(layout, [&](detail::tensor_place const& place) {
+    values.assign(place.pieces * place.count, place.name.ends_with(".w") ? T(1) : T(0));
+    if (file.contains(place.name)) {
       file.read(place.name, std::span<T>(values), place.shape);
       require_finite(std::span<T const>(values), place.shape, path.string() + ": tensor " + place.name);
     }
@@ -160,10 +181,6 @@ loaded_transformer<T> load_transformer(std::filesystem::path const& path, std::s
       std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(p * place.count), place.count,
                   result.weights.begin() + static_cast<std::ptrdiff_t>(place.begin + p * place.stride));
   });
-  for (std::string const& name : names)
-    require(std::find(expected.begin(), expected.end(), name) != expected.end() || name.ends_with("attn.mask") ||
-                name.ends_with("attn.IGNORE"),
-            path.string(), ": tensor ", name, " is not part of a pre-LayerNorm transformer with learned positions");
   return result;
 }
 

@@ -17,6 +17,11 @@
 ///   "settings", "versions"   {name: value}
 ///   "principal_components"   {"tokens": {"singular_values": [K], "explained": [K fractions], "loadings": K x C,
 ///                            "auc": [K], "auc_l1": [K]}, "probes": same}; auc and auc_l1 may be absent
+///   "token_patterns"         {"classes": [Q names], "tokens": [Q counts], and Q x K: "mean" score, its "error",
+///                            "difference" to all other tokens, "difference_error"}; see structure/pattern_scores.hpp
+///   "top_tokens"             [K times {"highest": [{"score", "probe", "before", "token", "after"}], "lowest": same}]
+///   "sign_balance"           [{"component", "expressed_share", "expressed_mean", "suppressed_share",
+///                            "suppressed_mean", and of each its "..._error"}]; see structure/sign_balance.hpp
 ///   "heads"                  [{"name", "layer", "head", "prefix_matching", "previous_token", "induction": bool}]
 ///   "traces"                 {component: [[phi of every draw] of every chain]}, burn-in excluded
 ///   "text"                   [{"probe": name, "sequences": [{"tokens": [T strings], "loss": [T], "value": [T x C],
@@ -92,10 +97,15 @@ class report_check {
     each("diagnostics", {"component", "mean_observable", "mean_observable_error", "llc", "llc_error", "r_hat", "ess",
                          "dropped_chains", "draws"});
     each("heads", {"name", "layer", "head", "prefix_matching", "previous_token", "induction"});
+    each("sign_balance",
+         {"component", "expressed_share", "expressed_share_error", "expressed_mean", "expressed_mean_error",
+          "suppressed_share", "suppressed_share_error", "suppressed_mean", "suppressed_mean_error"});
+    each("top_tokens", {"highest", "lowest"});
     each("losses", {"domain", "model", "unigram", "bigram"});
     each("timings", {"phase", "seconds"});
     each("text", {"probe", "sequences"});
     check_components();
+    check_patterns();
     check_traces();
     check_text();
   }
@@ -153,6 +163,27 @@ class report_check {
       for (json const& row : part.at("loadings")) sized(row, components_, path + "loadings[row]", "one a component");
       for (char const* optional : {"auc", "auc_l1"})
         if (part.contains(optional)) sized(part.at(optional), count, path + optional, "one a singular value");
+    }
+  }
+  void check_patterns() const {
+    if (data_.contains("top_tokens"))
+      for (json const& mode : data_.at("top_tokens"))
+        for (char const* sign : {"highest", "lowest"})
+          for (json const& entry : array(mode.at(sign), concatenate("top_tokens[].", sign)))
+            for (char const* field : {"score", "probe", "before", "token", "after"})
+              at(entry, field, concatenate("top_tokens[].", sign, "[]."));
+    if (!data_.contains("token_patterns")) return;
+    std::string const path = "token_patterns.";
+    json const& patterns = data_.at("token_patterns");
+    std::size_t const classes = array(at(patterns, "classes", path), path + "classes").size();
+    sized(at(patterns, "tokens", path), classes, path + "tokens", "one a class");
+    std::size_t modes = 0;
+    for (char const* part : {"mean", "error", "difference", "difference_error"}) {
+      sized(at(patterns, part, path), classes, path + part, "one row a class");
+      for (json const& row : patterns.at(part)) {
+        if (modes == 0) modes = array(row, path + part + "[row]").size();
+        sized(row, modes, path + part + "[row]", "one a principal component");
+      }
     }
   }
   void check_traces() const {

@@ -114,6 +114,8 @@ td.bad::before { content: "! "; }
 .heatmap.dense td { font-size: 0; height: 26px; }
 .passage { font: 13.5px/1.72 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere; tab-size: 4; padding: 10px 12px 10px 34px; border-bottom: 1px solid var(--line); position: relative; }
 .passage::before { content: attr(data-number); position: absolute; left: 0; top: 10px; color: var(--quiet); font-size: 12px; }
+.passage.scored { font-size: 12.5px; line-height: 1.5; padding: 6px 0 6px 46px; }
+.passage.scored::before { top: 6px; }
 .token { padding: 2px 0; border-radius: 2px; box-shadow: inset -1px 0 var(--surface); }
 .token:hover, .token:focus-visible { outline: 2px solid var(--ink); outline-offset: 0; }
 .token .mark { opacity: .55; }
@@ -150,6 +152,21 @@ footer { padding-top: 26px; padding-bottom: 46px; font-size: 13px; color: var(--
     <div class="legend"></div>
     <div class="panels scatters"></div>
     <div class="thirds loadings"></div>
+  </section>
+  <section id="patterns" hidden>
+    <h2>Tokens by pattern</h2>
+    <p class="caption">Mean score of the tokens of each class on each principal component of the tokens, ± its standard error
+      over sequences. Hatched: within two standard errors of all other tokens. Below, the tokens of the largest scores of
+      either sign, with the text around them.</p>
+    <div class="scroll body"></div>
+    <div class="controls" style="margin-top: 18px"></div>
+    <div class="panels extremes"></div>
+  </section>
+  <section id="balance" hidden>
+    <h2>Expression and suppression</h2>
+    <p class="caption">A token with χ below zero is expressed by the component: what makes the component worse makes the token
+      worse. One with χ above zero is suppressed. Errors are over sequences; they do not hold the noise of the chains.</p>
+    <div class="scroll body"></div>
   </section>
   <section id="heads" hidden>
     <h2>Attention heads</h2>

@@ -202,6 +202,7 @@ const state = {
   scale: "matrix",
   rows: list(modes.tokens && modes.tokens.loadings).length ? "tokens" : "probes",
   order: "model",
+  mode: 0,
   faint: "show",
   trace: null,
   all: false,

@@ -36,6 +36,90 @@ function header() {
   }
 }
 
+/* ---- tokens by pattern ---- */
+function pattern_table() {
+  const found = data.token_patterns, section = show("patterns");
+  const count = list(found.mean[0]).length;
+  draws(["theme", "mode"], () => {
+    const limit = largest(found.mean.flat());
+    const score = (p, k) => {
+      const x = found.mean[p][k], difference = found.difference[p][k], error = found.difference_error[p][k];
+      const faint = !known(error) || Math.abs(difference) < 2 * error, shade = known(x) ? diverging(x, limit) : null;
+      return h(
+          "td", {
+            class: "number" + (faint ? " hatched" : ""),
+            style: shade ? `background-color: ${shade.css}; color: ${shade.ink}` : "",
+            tip: () =>
+                [`${found.classes[p]}, PC ${k + 1}`, "mean score " + with_error(x, found.error[p][k]),
+                 "less that of all other tokens: " + with_error(difference, error)]
+          },
+          with_error(x, found.error[p][k]));
+    };
+    find(".body", section)
+        .replaceChildren(table(
+            [["class"], ["tokens", true], ...Array.from({length: count}, (_, k) => [`PC ${k + 1}`, true])],
+            found.classes.map(
+                (name, p) =>
+                    h("tr", {}, h("th", {scope: "row"}, name), cell(String(found.tokens[p])),
+                      found.mean[p].map((_, k) => score(p, k))))));
+  });
+}
+function patterns() {
+  const top = list(data.top_tokens);
+  if (data.token_patterns && list(data.token_patterns.mean).length) pattern_table();
+  if (!top.length) return;
+  const section = show("patterns");
+  find(".controls", section)
+      .append(choice("Principal component", "mode", top.map((_, k) => [k, String(k + 1)])));
+  const in_line = (text) => visible(text).flat().filter((part) => part !== "\n");
+  draws(["theme", "mode"], () => {
+    const both = [["Highest scores", top[state.mode].highest], ["Lowest scores", top[state.mode].lowest]];
+    const limit = largest(both.flatMap(([, entries]) => entries.map((entry) => entry.score)));
+    find(".extremes", section)
+        .replaceChildren(...both.map(
+            ([heading, entries]) => h(
+                "div", {}, h("h3", {}, heading),
+                entries.length ? null : h("p", {class: "quiet"}, "No token."),
+                entries.map((entry) => {
+                  const shade = diverging(entry.score, limit);
+                  return h(
+                      "div", {class: "passage scored", "data-number": fixed(entry.score, 1)},
+                      h("span", {class: "quiet"}, in_line(entry.before)),
+                      h("span", {
+                        class: "token",
+                        style: `background: ${shade.css}; color: ${shade.ink}`,
+                        tip: () =>
+                            [JSON.stringify(entry.token), "score " + significant(entry.score), "probe " + entry.probe]
+                      },
+                        in_line(entry.token)),
+                      h("span", {class: "quiet"}, in_line(entry.after)));
+                }))));
+  });
+}
+
+/* ---- expression and suppression ---- */
+function balance() {
+  const rows = list(data.sign_balance);
+  if (!rows.length) return;
+  const section = show("balance");
+  const share = (row, name) => cell(with_error(100 * row[name], 100 * row[name + "_error"]));
+  const mean = (row, name) => cell(with_error(row[name], row[name + "_error"]));
+  draws(
+      ["component"],
+      () => find(".body", section)
+                .replaceChildren(table(
+                    [
+                      ["component"], ["expressed, % of tokens", true], ["their mean \u03c7", true],
+                      ["suppressed, % of tokens", true], ["their mean \u03c7", true]
+                    ],
+                    rows.map(
+                        (row) =>
+                            h("tr", {class: row.component === state.component ? "chosen" : ""},
+                              h("th", {scope: "row"}, row.component), share(row, "expressed_share"),
+                              mean(row, "expressed_mean"), share(row, "suppressed_share"),
+                              mean(row, "suppressed_mean"))))));
+}
+
 /* ---- heads ---- */
 function head_tables() {
   if (!heads.size) return;
@@ -189,7 +273,7 @@ function tables() {
 }
 
 /* ---- the page ---- */
-for (const draw of [header, response, structure, head_tables, traces, diagnostics, real_text, tables]) draw();
+for (const draw of [header, response, structure, patterns, balance, head_tables, traces, diagnostics, real_text, tables]) draw();
 for (const section of document.querySelectorAll("main > section:not([hidden])"))
   find("nav").append(
       h("a", {href: "#" + section.id},

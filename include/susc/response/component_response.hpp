@@ -31,7 +31,8 @@ struct component_response {
   std::vector<moments> batches = {};  ///< batches of consecutive draws of all chains that did not diverge
   std::vector<std::vector<double>> observable_traces = {}, loss_traces = {};  ///< φ, and L(w) - L(w*) in nats
   std::vector<bool> diverged = {};                                            ///< (chains,)
-  sampling_costs costs = {};                                                  ///< as measured
+  std::vector<std::size_t> steps = {};  ///< (chains,) taken: a chain that diverged did so at the last of them
+  sampling_costs costs = {};            ///< as measured
 
   /// Chains that diverged.
   std::size_t dropped_chains() const {
@@ -49,6 +50,7 @@ component_response described(component_chains<V, S> const& of, std::size_t thinn
                               .thinning = thinning};
   for (chain_outcome const& chain : of.outcomes) {
     response.diverged.push_back(chain.diverged);
+    response.steps.push_back(chain.steps);
     response.costs.steps += chain.steps;
     response.costs.draws += chain.draws;
     response.costs.step_seconds += chain.step_seconds;
@@ -70,6 +72,21 @@ struct component_diagnostics {
   std::size_t recommended_thinning = 0;    ///< steps a draw that would be cheapest for the same errors; 0: unknown
   std::vector<std::string> warnings = {};  ///< one sentence each, beginning with the component's name
 };
+
+/// Which chains diverged, each with its step, in brackets; empty where the steps are not known.
+inline std::string diverged_chains(component_response const& c) {
+  if (c.steps.size() != c.diverged.size()) return {};
+  std::string named;
+  std::size_t left_out = 0;
+  for (std::size_t chain = 0; chain != c.diverged.size(); ++chain) {
+    if (!c.diverged[chain]) continue;
+    if (std::size_t const most = 80; named.size() < most)
+      named += detail::concatenate(named.empty() ? "" : ", ", "chain ", chain, " at step ", c.steps[chain]);
+    else
+      ++left_out;
+  }
+  return " (" + named + (left_out > 0 ? detail::concatenate(" and ", left_out, " more)") : ")");
+}
 
 /// Mean of traces (chains) x (draws), its error by the batches of `batches_per_chain`. NaN without traces.
 inline estimate mean_of_traces(chains_view traces) {
@@ -107,8 +124,8 @@ inline component_diagnostics diagnose(component_response const& c) {
 
   auto const warn = [&](auto const&... what) { d.warnings.push_back(detail::concatenate(c.name, ": ", what...)); };
   if (d.dropped_chains > 0)
-    warn(d.dropped_chains, " of ", c.diverged.size(),
-         " chains diverged and are left out; a smaller step size or larger localization would help");
+    warn(d.dropped_chains, " of ", c.diverged.size(), " chains diverged", diverged_chains(c),
+         " and are left out; a smaller step size or larger localization would help");
   if (d.dropped_chains != c.diverged.size() && std::isnan(d.r_hat))
     warn(d.draws, " draws cannot tell whether the chains agree: take at least 4 a chain");
   if (d.r_hat > 1.05) warn("R-hat of the observable is ", d.r_hat, ", above 1.05: the chains disagree");

@@ -1,6 +1,7 @@
 #pragma once
 /// Runs the chains of every component and collects moments and traces in one pass: the library's main entry.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <iterator>
 #include <span>
@@ -36,10 +37,18 @@ struct susceptibility_moments {
     groups = groups_of<M>(perturbation, center);
     baseline.resize(perturbation.count(center));
     shifts.resize(baseline.size());
+    for (index_range const g : groups)
+      require(g.begin < g.end && g.end <= baseline.size(), "the perturbation's group [", g.begin, ", ", g.end,
+              ") is not within its ", baseline.size(), " loss shifts");
     // A constant in ΔL changes no covariance; taking out its value at w* removes the cancellation in float32. The full
     // centring does depend on a constant in φ: it is taken relative to w*, as the component's loss is.
     perturbation.loss_shifts(center, std::span(baseline));
+    for (std::size_t j = 0; j != baseline.size(); ++j)
+      require(std::isfinite(baseline[j]), "loss shift ", j, " of the perturbation is ", baseline[j],
+              " at the center, must be finite");
     observable_at_center = static_cast<double>(observable.value(center));
+    require(std::isfinite(observable_at_center), "the observable is ", observable_at_center,
+            " at the center, must be finite");
     batches.assign(schedule.batches(), moments(baseline.size()));
     for (auto* traces : {&observable_traces, &loss_traces}) {
       traces->assign(1, {});

@@ -75,7 +75,7 @@ struct fluctuation_dissipation {
 /// bias, along an eigenvalue m of a Gaussian posterior's precision by a factor 1 - ε m/2 for SGLD, and not at all for
 /// `leimkuhler_matthews`. h should be small enough for the response to be linear; the shared noise keeps the
 /// difference precise: its error does not grow as h falls. Chains that diverge are left out.
-/// Throws susc::error on unusable settings or if h is not in (0, 1].
+/// Throws susc::error on unusable settings, without probes, or if h is not in (0, 1].
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
           Executor E = threads, Observable<M> O = component_loss>
 std::vector<fluctuation_dissipation> check_fluctuation_dissipation(
@@ -84,6 +84,7 @@ std::vector<fluctuation_dissipation> check_fluctuation_dissipation(
     std::vector<probe<detail::batch_of<M>>> const& probes, sampling_options<S> const& options, double h,
     E const& run = {}, O const& observable = {}) {
   require(h > 0 && h <= 1, "the shift h is ", h, ", must be above 0 and at most 1");
+  require(!probes.empty(), "no probes to shift the data towards, must have at least 1");
   auto const plan = plan_sampling(model, options).components;
   susceptibility_moments<O> const visitor{observable};
   auto const fluctuations = run_chains(model, center, data, probes, plan, options, visitor, run);

@@ -13,9 +13,10 @@
 namespace susc {
 
 /// nβ = n / log n, the temperature at which E[n L] estimates the free energy of n examples (WBIC, Watanabe 2013).
-/// Throws susc::error below two examples.
+/// Throws susc::error below two examples, or for a number that is not finite.
 inline double wbic_n_beta(double examples) {
-  require(examples >= 2, "the WBIC temperature of ", examples, " examples: there must be at least 2");
+  require(examples >= 2 && std::isfinite(examples), "the WBIC temperature of ", examples,
+          " examples: there must be at least 2");
   return examples / std::log(examples);
 }
 

@@ -80,8 +80,9 @@ struct moments {
 
 /// Splits a chain's draws into batches of consecutive draws, about √draws each and at least `least` in all chains
 /// together, for batch means and the jackknife; an even number where that many are not needed, so that pairs
-/// of batches stay within a chain.
+/// of batches stay within a chain. Throws susc::error for no chains.
 inline std::size_t batches_per_chain(std::size_t draws, std::size_t chains, std::size_t least = 8) {
+  require(chains > 0, "batches of 0 chains, must be at least 1");
   std::size_t length = 1;
   while ((length + 1) * (length + 1) <= draws) ++length;
   std::size_t const wanted = (least + chains - 1) / chains;

@@ -46,6 +46,7 @@ struct susceptibility_result {
   response_estimates response_matrix(centring how = centring::full) const {
     return matrix(how, [this](std::vector<moments> const& batches) {
       std::vector<moments> means;
+      means.reserve(batches.size());
       for (moments const& batch : batches) means.push_back(batch.grouped(groups));
       return means;
     });

@@ -6,13 +6,19 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <limits>
+#include <new>
+#include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/concepts.hpp"
+#include "susc/core/error.hpp"
 #include "susc/core/minibatch_source.hpp"
 #include "susc/core/random.hpp"
 #include "susc/sampling/draw.hpp"
@@ -88,12 +94,20 @@ struct chain_length {
   friend bool operator==(chain_length const&, chain_length const&) = default;
 };
 
-/// Throws susc::error naming the count that is zero.
+/// No run has this many steps: at a microsecond each they would take nine years.
+inline constexpr std::uint64_t most_steps = std::uint64_t{1} << 48;
+
+/// Throws susc::error naming the count that is zero, or those that make more steps than any run takes.
 inline void check(chain_length const& length) {
   require(length.draws > 0, "draws is 0, must be at least 1");
   require(length.thinning > 0, "thinning is 0, must be at least 1");
   require(length.batch_size > 0, "batch_size is 0, must be at least 1");
   require(length.gradient_accumulation > 0, "gradient_accumulation is 0, must be at least 1");
+  std::uint64_t steps = 0;
+  require(!__builtin_mul_overflow(length.draws, length.thinning, &steps) &&
+              !__builtin_add_overflow(steps, length.burn_in, &steps) && steps < most_steps,
+          "burn_in ", length.burn_in, " and draws ", length.draws, " x thinning ", length.thinning,
+          ", must make fewer than 2^48 steps");
 }
 
 /// Streams of random numbers: the noise is a chain's own, minibatches may be shared by many chains.
@@ -102,9 +116,10 @@ struct chain_keys {
   random::key minibatches;  ///< shared or not
 };
 
-/// How a chain ended. A chain whose loss or weights are no longer finite stops at that step.
+/// How a chain ended. A chain whose loss is no longer finite stops at that step; at a draw, also one whose weights are
+/// not, or whose losses of the probes, where a visitor asks for them.
 struct chain_outcome {
-  std::size_t steps = 0;    ///< taken
+  std::size_t steps = 0;    ///< taken, the one at which it diverged among them
   std::size_t draws = 0;    ///< visited
   bool diverged = false;    ///< not finite, and stopped
   double step_seconds = 0;  ///< all steps together
@@ -126,6 +141,11 @@ struct keep_nothing {
   /// Called after a step of all chains, after the last one too; state_of(chain) is the state.
   template <class StateOf>
   void after_step(StateOf&& /*state_of*/, std::span<chain_outcome const> /*outcomes*/, bool /*ended*/) const {}
+  /// Called where a step cannot be taken, as the model throws: all chains are as they were after the step before.
+  template <class StateOf>
+  void after_failure(StateOf&& /*state_of*/, std::span<chain_outcome const> /*outcomes*/) const {}
+  /// The number of the first chain within its component, for messages.
+  static constexpr std::size_t first = 0;
 };
 
 namespace detail {
@@ -184,6 +204,23 @@ class minibatch_gradient {
   aligned_vector<scalar> whole_;
 };
 
+/// f(); what it throws is thrown as a susc::error that says where, with what was thrown nested in it. A lack of memory
+/// and an interruption stay what they are.
+template <class F>
+decltype(auto) located(F&& f, component const& c, std::size_t step, std::optional<std::size_t> chain = {}) {
+  try {
+    return std::forward<F>(f)();
+  } catch (interrupted const&) {
+    throw;
+  } catch (std::bad_alloc const&) {
+    throw;
+  } catch (std::exception const& reason) {
+    std::string const whose = chain ? concatenate("chain ", *chain, ",") : "minibatch of";
+    std::throw_with_nested(
+        error(concatenate("component '", c.name(), "', ", whose, " step ", step, ": ", reason.what())));
+  }
+}
+
 /// One chain on its way.
 template <Model M, Sampler<typename M::scalar> S>
 class walker {
@@ -207,6 +244,11 @@ class walker {
   std::span<scalar const> weights() {
     component_->scatter(std::span<scalar const>(state_.w), std::span<scalar>(w_));
     return w_;
+  }
+  bool finite_weights() const {
+    bool finite = true;
+    for (scalar const w : state_.w) finite &= std::abs(w) <= std::numeric_limits<scalar>::max();
+    return finite;
   }
   /// Adds the k-th minibatch's loss and gradient, of(w, gradient) -> loss, to those of this step.
   template <class Of>
@@ -260,7 +302,8 @@ class walker {
 /// steps, `at` is moved to the weights of each chain and given to `visit(chain, draw const&)`. `progress()` is called
 /// after each step of each chain. `minibatch` is that of a data_distribution: asked for a new batch for each gradient,
 /// by a corrected sampler always for the first one. What one chain does never depends on the others. `keep` is like
-/// keep_nothing: chains go on from where it restores them, all those that go on from the same step.
+/// keep_nothing: chains go on from where it restores them, all those that go on from the same step. What the model, the
+/// source of minibatches or a visitor throws ends all chains, as a susc::error that names component, chain and step.
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, class Visit,
           class Progress, class Keep = keep_nothing>
 std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename M::scalar const> center,
@@ -302,16 +345,32 @@ std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename
     for (std::size_t chain = 0; chain != walkers.size(); ++chain)
       if (!outcomes[chain].diverged) act(chain);
   };
-  for (std::size_t step = first_step; step < length.steps(); ++step) {
+  auto const state_of = [&](std::size_t chain) -> auto const& {
+    return walkers[chain].state();
+  };
+  std::size_t step = first_step;
+  auto const of_chain = [&](std::size_t chain, auto&& act) { detail::located(act, c, step + 1, keep.first + chain); };
+  auto const of_minibatch = [&](auto&& act) -> decltype(auto) { return detail::located(act, c, step + 1); };
+  auto const take_gradients = [&] {
     for (std::size_t k = 0; k != parts; ++k) {
-      auto const& batch = batch_of(corrected ? 0 : step * parts + k);
-      gradient.take(batch);
+      auto const& batch = of_minibatch([&]() -> decltype(auto) { return batch_of(corrected ? 0 : step * parts + k); });
+      of_minibatch([&] { gradient.take(batch); });
       each_alive([&](std::size_t chain) {
-        if constexpr (corrected)
-          walkers[chain].corrected_step(gradient);  // a proposal without a finite loss is rejected
-        else
-          walkers[chain].accumulate(k, gradient);
+        of_chain(chain, [&] {
+          if constexpr (corrected)
+            walkers[chain].corrected_step(gradient);  // a proposal without a finite loss is rejected
+          else
+            walkers[chain].accumulate(k, gradient);
+        });
       });
+    }
+  };
+  for (; step < length.steps(); ++step) {
+    try {
+      take_gradients();
+    } catch (...) {
+      if constexpr (!corrected) keep.after_failure(state_of, std::span<chain_outcome const>(outcomes));
+      throw;
     }
     std::size_t alive = 0;
     each_alive([&](std::size_t chain) {
@@ -326,22 +385,23 @@ std::vector<chain_outcome> run_chains_in_step(M const& model, std::span<typename
       outcomes[chain].step_seconds += seconds;
       if (drawn) {
         at.move_to(walkers[chain].weights());
-        finite[chain] = finite[chain] && std::isfinite(at.evaluation_loss());
+        of_chain(chain, [&] {
+          finite[chain] = finite[chain] && walkers[chain].finite_weights() && std::isfinite(at.evaluation_loss());
+        });
       }
       outcomes[chain].diverged = !finite[chain];
       if (outcomes[chain].diverged) return;
       if (drawn) {
-        visit(chain, std::as_const(at));
+        of_chain(chain, [&] { visit(chain, std::as_const(at)); });
         ++outcomes[chain].draws;
         outcomes[chain].draw_seconds += lap();
+        outcomes[chain].diverged = !at.finite();
       }
-      progress();
+      if (!outcomes[chain].diverged) progress();
     });
-    keep.after_step(
-        [&](std::size_t chain) -> auto const& { return walkers[chain].state(); },
-        std::span<chain_outcome const>(outcomes),
-        step + 1 == length.steps() ||
-            std::all_of(outcomes.begin(), outcomes.end(), [](auto const& o) { return o.diverged; }));
+    keep.after_step(state_of, std::span<chain_outcome const>(outcomes),
+                    step + 1 == length.steps() ||
+                        std::all_of(outcomes.begin(), outcomes.end(), [](auto const& o) { return o.diverged; }));
   }
   return outcomes;
 }

@@ -2,6 +2,7 @@
 /// Runs the chains of several components, each chain with its own copy of a visitor.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -82,7 +83,8 @@ struct sampling_plan {
   component_plan<S> all_weights;              ///< for E_full
 };
 
-/// What the options ask for. Throws susc::error on an unknown name or an unusable setting.
+/// What the options ask for. Throws susc::error on an unknown name, one that is asked for twice, a component beyond the
+/// model's weights, or an unusable setting.
 template <Model M, Sampler<typename M::scalar> S>
 sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& options) {
   auto known = components_of(model);
@@ -93,6 +95,13 @@ sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& option
   if (std::none_of(known.begin(), known.end(), [](component const& c) { return c.name() == "full"; }))
     known.push_back(everything);
   for (std::string const& name : options.components) components.push_back(find_component(known, name));
+
+  for (auto c = components.begin(); c != components.end(); ++c) {
+    bool const again = std::any_of(components.begin(), c, [&](component const& b) { return b.name() == c->name(); });
+    require(!again, "component '", c->name(), "' is asked for twice, wanted once");
+    require(c->size() != 0 && c->ranges().back().end <= everything.size(), "component '", c->name(),
+            "' is not within the model's ", everything.size(), " weights");
+  }
 
   double size = 0, restricted = 0;
   for (component const& c : components)
@@ -173,19 +182,44 @@ std::vector<chain_task> tasks_of(M const& model, typename M::batch const& evalua
   return tasks;
 }
 
-/// The length of the chains. Throws susc::error if the model or the options cannot be sampled with.
+/// The length of the chains. Throws susc::error if no chains can have it.
+template <class S>
+chain_length checked_length(sampling_options<S> const& options) {
+  chain_length const length{options.draws, options.burn_in, options.thinning, options.batch_size,
+                            options.gradient_accumulation};
+  check(length);
+  require(options.chains > 0, "chains is 0, must be at least 1");
+  require(options.chains < most_steps / length.steps(), "chains is ", options.chains, ", of ", length.steps(),
+          " steps each, must make fewer than 2^48 steps");
+  require(options.seconds_between_checkpoints >= 0, "seconds_between_checkpoints is ",
+          options.seconds_between_checkpoints, ", must not be negative");
+  return length;
+}
+
+/// The same; throws susc::error also if the center is not of the model or not finite.
 template <Model M, class S>
 chain_length checked_length(M const& model, std::span<typename M::scalar const> center,
                             sampling_options<S> const& options) {
   require(center.size() == model.parameter_count(), "the center has ", center.size(), " weights, the model ",
           model.parameter_count());
-  chain_length const length{options.draws, options.burn_in, options.thinning, options.batch_size,
-                            options.gradient_accumulation};
-  check(length);
-  require(options.chains > 0, "chains is 0, must be at least 1");
-  require(options.seconds_between_checkpoints >= 0, "seconds_between_checkpoints is ",
-          options.seconds_between_checkpoints, ", must not be negative");
-  return length;
+  for (std::size_t i = 0; i != center.size(); ++i)
+    require(std::isfinite(center[i]), "weight ", i, " of the center is ", center[i], ", must be finite");
+  return checked_length(options);
+}
+
+/// Throws susc::error if the evaluation set or a probe has no examples, or a probe no name or that of another.
+template <Model M, class Minibatch>
+void check_data(M const& model, data_distribution<typename M::batch, Minibatch> const& data,
+                std::span<probe<typename M::batch> const> probes) {
+  require(model.example_count(data.evaluation) != 0, "the evaluation set has 0 examples, must have at least 1");
+  for (std::size_t p = 0; p != probes.size(); ++p) {
+    std::string const& name = probes[p].name;
+    require(!name.empty(), "probe ", p, " has no name");
+    require(model.example_count(probes[p].batch) != 0, "probe '", name, "' has 0 examples, must have at least 1");
+    for (std::size_t other = 0; other != p; ++other)
+      require(probes[other].name != name, "probes ", other, " and ", p, " are both called '", name,
+              "', each must have a name of its own");
+  }
 }
 
 namespace detail {
@@ -196,16 +230,19 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
               data_distribution<typename M::batch, Minibatch> const& data,
               std::span<probe<typename M::batch> const> probes, sampling_options<S> const& options,
               chain_length const& length, component_chains<V, S>& of, chain_task const& task,
+              std::atomic<bool> const* stop = nullptr, std::atomic<bool> const* failed = nullptr,
               run_directory const* kept_in = nullptr, seen_probes const* seen = nullptr) {
   using T = typename M::scalar;
   kernels::flush_denormals const guard;
-  if (options.stop != nullptr && *options.stop) chain_keeper<V>::throw_interrupted(kept_in);
+  if (chain_keeper<V>::set(stop) || chain_keeper<V>::set(failed)) chain_keeper<V>::throw_interrupted(kept_in);
   component const& c = of.plan.moving;
   random::key const seed{options.seed};
   random::key minibatches = random::fold_in(seed, "minibatches");
   if (!options.common_minibatches) minibatches = random::fold_in(random::fold_in(minibatches, c.name()), task.first);
   std::size_t const known = task.known_probes.value_or(0);
   draw<M> at(model, center, c, data.evaluation, probes.subspan(known));
+  require(std::isfinite(at.center_loss()), "the loss of the evaluation set at the center is ", at.center_loss(),
+          ", must be finite");
   auto const chains = std::span(of.chains).subspan(task.first, task.count);
   std::vector<V> followers;  // of chains that are followed again
   if (task.known_probes) followers.assign(chains.begin(), chains.end());
@@ -228,7 +265,7 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
         chain_keeper<V>{kept_in, visiting, &c.name(), task.first, length,
                         settings_of(c, of.plan.settings.posterior, of.plan.settings.sampler),
                         seen == nullptr ? seen_by_chains{} : seen->from(known), options.seconds_between_checkpoints,
-                        options.stop, task.known_probes ? run_directory::added_probes : run_directory::kept_chains});
+                        stop, failed, task.known_probes ? run_directory::added_probes : run_directory::kept_chains});
   };
   std::vector<chain_outcome> outcomes;
   if constexpr (CorrectedSampler<S, T>)
@@ -249,8 +286,10 @@ void run_task(M const& model, std::span<typename M::scalar const> center,
 
 /// Runs the chains of every planned component at trained weights `center` (parameter_count,), each with a copy of
 /// `visitor`. Same bits for every executor and number of threads, and for a component whatever others are planned.
-/// Throws susc::error on unusable settings, susc::interrupted where options.stop was set; a chain that diverges ends
-/// early and says so in its outcome.
+/// In several processes (DistributedExecutor) each gives the same arguments and returns all chains.
+/// Throws susc::error on unusable settings and data, susc::interrupted where options.stop was set; a chain that
+/// diverges ends early and says so in its outcome. What the model or a visitor throws ends the run, as a susc::error
+/// that names component, chain and step; the other chains are kept as they are then.
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, Visitor<M> V,
           Executor E = threads>
 std::vector<component_chains<V, S>> run_chains(M const& model,
@@ -262,39 +301,74 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
                                                E const& run = {}) {
   detail::check_refinements<M>();
   chain_length const length = checked_length(model, center, options);
+  check_data(model, data, probes);
   std::vector<component_chains<V, S>> result;
+  result.reserve(plan.size());
   for (auto const& p : plan)
     result.push_back({p, std::vector<V>(options.chains, visitor), std::vector<chain_outcome>(options.chains)});
   auto tasks = tasks_of(model, data.evaluation, plan, options, workers_of(run));
   std::optional<run_directory> directory;
   detail::seen_probes seen{probes.size(),
                            [&](std::size_t first, std::size_t count) {
-                             if constexpr (detail::can_be_kept<V, S, typename M::scalar>)
+                             if constexpr (Archivable<V>)
                                return detail::seen_at_center(model, center, data, probes.subspan(first, count),
                                                              visitor);
                              else
                                return detail::seen_by_chains{};
                            },
                            {}};
-  if (!options.run_directory.empty()) {
-    if constexpr (detail::can_be_kept<V, S, typename M::scalar>) {
-      directory.emplace(options.run_directory, detail::run_settings(model, center, data, options, visitor));
-      tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, seen, options.progress);
-      for (chain_task const& task : tasks)
-        require(JoinsProbes<V, M> || !task.known_probes, "run directory '", options.run_directory.string(),
-                "': the probes of ended chains are other ones, and a visitor does not take more later: name another "
-                "folder");
-    } else {
-      fail("run_directory is '", options.run_directory.string(),
-           "', but these chains cannot be kept: the visitor and the sampler's state need a `members` function, the "
-           "sampler a `settings` function (io/archive.hpp, sampling/sgld.hpp)");
-    }
+  bool const kept = !options.run_directory.empty();
+  constexpr bool can_be_kept = detail::can_be_kept<V, S, typename M::scalar>;
+  require(can_be_kept || !kept, "run_directory is '", options.run_directory.string(),
+          "', but these chains cannot be kept: the visitor and the sampler's state need a `members` function, the "
+          "sampler a `settings` function (io/archive.hpp, sampling/sgld.hpp)");
+  auto const resume = [&] {
+    if constexpr (can_be_kept)
+      if (kept)
+        tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, seen, options.progress);
+    for (chain_task const& task : tasks)
+      require(JoinsProbes<V, M> || !task.known_probes, "run directory '", options.run_directory.string(),
+              "': the probes of ended chains are other ones, and a visitor does not take more later: name another "
+              "folder");
+  };
+  auto const described = [&] { return detail::run_settings(model, center, data, options, visitor); };
+  if constexpr (DistributedExecutor<E>) {
+    static_assert(Archivable<V>,
+                  "the executor runs chains in other processes, from which what they have seen must come back: the "
+                  "visitor needs `static void members(auto& self, auto&& each)` (io/archive.hpp)");
+    auto const shared = [&](std::vector<run_setting> const& description) {
+      return detail::settings_to_share(description, seen.of(0, probes.size()), plan, options);
+    };
+    run.prepare(
+        [&] {
+          auto const description = described();
+          if (kept) directory.emplace(options.run_directory, description);
+          resume();
+          return shared(description);
+        },
+        [&](std::string const& first) {
+          auto const description = described();
+          detail::require_shared(first, shared(description));
+          if (kept) directory = run_directory::joined(options.run_directory, description);
+          resume();
+        });
+  } else if (kept) {
+    directory.emplace(options.run_directory, described());
+    resume();
   }
-  run(tasks.size(), [&](std::size_t i) {
-    chain_task const& task = tasks[i];
-    detail::run_task(model, center, data, probes, options, length, result[task.component], task,
-                     directory ? &*directory : nullptr, directory ? &seen : nullptr);
-  });
+  detail::run_tasks(
+      run, tasks.size(),
+      [&](std::size_t i, std::atomic<bool> const* stop, std::atomic<bool> const* failed) {
+        chain_task const& task = tasks[i];
+        detail::run_task(model, center, data, probes, options, length, result[task.component], task, stop, failed,
+                         directory ? &*directory : nullptr, directory ? &seen : nullptr);
+      },
+      [&](std::size_t i, auto&& each) {
+        component_chains<V, S>& of = result[tasks[i].component];
+        for (std::size_t chain = tasks[i].first; chain != tasks[i].first + tasks[i].count; ++chain)
+          each(of.chains[chain], of.outcomes[chain]);
+      },
+      options.stop);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <map>
 #include <span>
@@ -14,14 +15,11 @@
 
 #include "susc/core/concepts.hpp"
 #include "susc/io/archive.hpp"
+#include "susc/io/run_directory.hpp"
 #include "susc/sampling/chain.hpp"
 #include "susc/sampling/draw.hpp"
 #include "susc/sampling/posterior.hpp"
-#include "susc/sampling/run_directory.hpp"
 #include "susc/sampling/visitor.hpp"
-#if __has_include("susc/version.hpp")
-#include "susc/version.hpp"
-#endif
 
 namespace susc {
 
@@ -96,11 +94,6 @@ template <Model M, class Data, class Options, class V>
 std::vector<run_setting> run_settings(M const& model, std::span<typename M::scalar const> center, Data const& data,
                                       Options const& options, V const&) {
   using T = typename M::scalar;
-#ifdef SUSC_VERSION_MAJOR
-  std::string const library(version);
-#else
-  std::string const library = "of no version";
-#endif
   auto const seen = [&](typename M::batch const& batch) {
     aligned_vector<T> losses(model.example_count(batch));
     model.losses(center, batch, std::span<T>(losses));
@@ -116,7 +109,7 @@ std::vector<run_setting> run_settings(M const& model, std::span<typename M::scal
       return seen(data.minibatch(options.batch_size, key));
     }
   };
-  return {{"susc", library},
+  return {{"susc", library_version()},
           {"model", typeid(M).name()},
           {"weights", fingerprint(center)},
           {"losses of the evaluation set at w*", seen(data.evaluation)},
@@ -128,6 +121,33 @@ std::vector<run_setting> run_settings(M const& model, std::span<typename M::scal
           {"batch_size", exact_text(options.batch_size)},
           {"gradient_accumulation", exact_text(options.gradient_accumulation)},
           {"common_minibatches", exact_text(options.common_minibatches)}};
+}
+
+/// All that processes of one run must have been given alike, as bytes.
+template <class Plan, class Options>
+std::string settings_to_share(std::vector<run_setting> all, seen_by_chains const& seen, Plan const& plan,
+                              Options const& options) {
+  all.insert(all.end(), seen.probes.begin(), seen.probes.end());
+  all.push_back({"visitor at w*", seen.visitor});
+  all.push_back({"chains", exact_text(options.chains)});
+  all.push_back({"draws", exact_text(options.draws)});
+  all.push_back({"run_directory", options.run_directory.empty() ? "no" : "yes"});
+  for (auto const& p : plan)
+    for (run_setting& s : settings_of(p.moving, p.settings.posterior, p.settings.sampler))
+      all.push_back({"component '" + p.moving.name() + "': " + s.name, std::move(s.value)});
+  archive_writer to;
+  to(all);
+  return to.bytes();
+}
+
+/// Throws susc::error with what differs between these bytes of the first process and of this one.
+inline void require_shared(std::string const& first, std::string const& here) {
+  std::vector<run_setting> there, own;
+  archive_reader(first, "settings of the first process: ")(there);
+  archive_reader(here, "settings: ")(own);
+  std::string const differences = differences_of(there, own);
+  require(differences.empty(), "not the run of the first process: ", differences,
+          ". All processes of a run must make the same calls");
 }
 
 /// A chain as it is kept, but for state and visitor, which follow.
@@ -156,6 +176,9 @@ inline kept_chain read_kept_chain(archive_reader& from, std::vector<run_setting>
   require_same(kept.settings, settings, where);
   require(kept.draws <= length.draws, where, "has ", kept.draws, " draws, ", length.draws,
           " are wanted: draws can be added, not taken away");
+  require(kept.outcome.draws <= kept.draws && kept.outcome.steps <= length.steps(), where, "is damaged: it has ",
+          kept.outcome.steps, " steps and ", kept.outcome.draws, " draws, at most ", length.steps(), " and ",
+          kept.draws, " are wanted");
   require(kept.draws == length.draws || kept.outcome.diverged || kept.outcome.draws == kept.draws, where, "has ",
           kept.outcome.draws, " of ", kept.draws, " draws, ", length.draws, " are wanted: resume with ", kept.draws,
           " before more are added");
@@ -179,6 +202,7 @@ struct chain_keeper {
   seen_by_chains seen;
   double seconds_between = 60;
   std::atomic<bool> const* stop = nullptr;
+  std::atomic<bool> const* failed = nullptr;  ///< another task of the run did
   std::string_view kind = run_directory::kept_chains;
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 
@@ -206,7 +230,7 @@ struct chain_keeper {
 
   template <class StateOf>
   void after_step(StateOf&& state_of, std::span<chain_outcome const> outcomes, bool ended) {
-    bool const stopping = !ended && stop != nullptr && stop->load(std::memory_order_relaxed);
+    bool const stopping = !ended && (set(stop) || set(failed));
     auto const now = std::chrono::steady_clock::now();
     bool const due = std::chrono::duration<double>(now - last).count() >= seconds_between;
     if (directory != nullptr && (ended || stopping || due)) {
@@ -216,6 +240,18 @@ struct chain_keeper {
     if (stopping) throw_interrupted(directory);
   }
 
+  /// What the chains had done before the failure is kept. That fails too where memory or disk are full; the first
+  /// failure is the one to tell.
+  template <class StateOf>
+  void after_failure(StateOf&& state_of, std::span<chain_outcome const> outcomes) const {
+    if (directory == nullptr) return;
+    try {
+      keep(state_of, outcomes);
+    } catch (std::exception const&) {
+    }
+  }
+
+  static bool set(std::atomic<bool> const* flag) { return flag != nullptr && flag->load(std::memory_order_relaxed); }
   static void throw_interrupted(run_directory const* directory) {
     if (directory == nullptr) throw interrupted("interrupted; nothing was kept, as there is no run directory");
     throw interrupted("interrupted; the chains are kept in '" + directory->path().string() +

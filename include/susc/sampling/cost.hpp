@@ -1,6 +1,7 @@
 #pragma once
 /// What a run of chains will take, told before it: floating-point operations, memory and time.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -22,6 +23,7 @@ struct task_parts {
   friend bool operator==(task_parts const&, task_parts const&) = default;
   /// Of so many of each.
   double of(double tasks, double steps, double draws) const { return tasks * setup + steps * step + draws * draw; }
+  static void members(auto& self, auto&& each) { each(self.setup, self.step, self.draw); }
 };
 
 /// What all chains of one component will take.
@@ -145,6 +147,7 @@ inline double seconds_now() {
 struct tried_task {
   task_parts seconds;
   std::size_t visitor_bytes = 0;
+  static void members(auto& self, auto&& each) { each(self.seconds, self.visitor_bytes); }
 };
 
 /// Runs a task of `gang` chains of some steps and draws. `options` are those of the run.
@@ -160,7 +163,7 @@ tried_task try_task(M const& model, std::span<typename M::scalar const> center,
   of.plan.settings.posterior.n_beta = std::min(1., of.plan.settings.posterior.n_beta);
   options.progress = {};
   double const begin = seconds_now();
-  run_task(model, center, data, probes, options, length, of, chain_task{0, 0, gang});
+  run_task(model, center, data, probes, options, length, of, chain_task{0, 0, gang}, options.stop);
   tried_task result{{.setup = seconds_now() - begin}, of.chains[0].bytes};
   double steps = 0, draws = 0;
   for (std::size_t chain = 0; chain != gang; ++chain) {
@@ -212,7 +215,8 @@ inline schedule schedule_of(std::span<chain_task const> tasks, std::vector<compo
 /// and visitors; what model and visitor do not tell (CountsBytes, bytes_of) is missing, and what the allocator keeps of
 /// freed memory. Seconds are those of a pilot: on as many workers at once as the run will have, tasks of each kind of
 /// component take a few steps and draws, by the chains' own code, at a step size so small that none diverges. That
-/// takes about 2 % of the run's time, of a short run more. A visitor that works on many draws at a time seems dearer in
+/// takes about 2 % of the run's time, of a short run more; of a long one a hundred steps or two draws, whichever is
+/// more. On `options.stop` it ends by susc::interrupted. A visitor that works on many draws at a time seems dearer in
 /// it than it is.
 /// Throws susc::error as run_chains and the visitor would, and if the loss at the center is not finite.
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, Visitor<M> V,
@@ -227,6 +231,7 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar
   constexpr bool corrected = CorrectedSampler<S, typename M::scalar>;
   double const begin = detail::seconds_now();
   chain_length const length = checked_length(model, center, options);
+  check_data(model, data, probes);
   cost result{.chains = plan.size() * options.chains, .workers = workers_of(run)};
   auto const tasks = tasks_of(model, data.evaluation, plan, options, result.workers);
   if (tasks.empty()) return result;
@@ -263,17 +268,23 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar
   trials.resize(counted + active - 1, trials.back());
   double const rounds = std::ceil(static_cast<double>(tasks.size()) / static_cast<double>(active));
   double const share = .02 * static_cast<double>(options.draws) * rounds / static_cast<double>(tried.size());
+  constexpr double enough = 100;  // steps of a chain: 2 % of a run of days would be hours
   chain_length pilot = length;
   pilot.burn_in = 0;
-  pilot.draws = std::clamp(static_cast<std::size_t>(share), std::min<std::size_t>(2, options.draws), options.draws);
+  pilot.draws = std::clamp(static_cast<std::size_t>(std::min(share, enough / static_cast<double>(length.thinning))),
+                           std::min<std::size_t>(2, options.draws), options.draws);
   chain_length const first{.draws = 1, .burn_in = 0, .thinning = 1, .batch_size = length.batch_size};
   std::vector<detail::tried_task> measured(trials.size());
-  run(trials.size(), [&](std::size_t i) {
+  auto const try_out = [&](std::size_t i, std::atomic<bool> const* stop, std::atomic<bool> const*) {
+    auto stopped_too = options;
+    stopped_too.stop = stop;
     // Once to reserve this thread's working memory, then by the clock.
     for (auto const& [chains, steps] : {std::pair{std::size_t{1}, first}, {gang, pilot}})
       measured[i] =
-          detail::try_task(model, center, data, probes, plan[tried[trials[i]]], options, visitor, steps, chains);
-  });
+          detail::try_task(model, center, data, probes, plan[tried[trials[i]]], stopped_too, visitor, steps, chains);
+  };
+  detail::run_tasks(
+      run, trials.size(), try_out, [&](std::size_t i, auto&& each) { each(measured[i]); }, options.stop);
   std::vector<detail::tried_task> mean(tried.size());
   for (std::size_t i = 0; i != counted; ++i) {
     auto& [seconds, visitor_bytes] = mean[trials[i]];

@@ -1,6 +1,7 @@
 #pragma once
 /// A draw: one weight vector of a chain, with the losses that observables and perturbations ask for, each computed at
 /// most once however many ask.
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -120,6 +121,12 @@ class draw {
   }
   /// L(w*).
   double center_loss() const { return center_loss_; }
+
+  /// Whether L(w) and, where they were asked for, all losses of the probes are finite.
+  bool finite() const {
+    return std::isfinite(evaluation_loss()) &&
+           (!have_probes_ || probe_losses_.empty() || std::isfinite(detail::mean<scalar>(probe_losses_)));
+  }
 
   /// Losses of every example of every probe, (probe_example_count,).
   std::span<scalar const> probe_losses() const {

@@ -35,7 +35,7 @@ struct exponential_integrator {
 
   /// Throws susc::error if the step size is unusable; no localization makes it unstable.
   void check(posterior_settings const&) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
   }
 
   /// At w0 (dimension,).

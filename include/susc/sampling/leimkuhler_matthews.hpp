@@ -35,7 +35,7 @@ struct leimkuhler_matthews {
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff ε (γ + λ) < 4.
   void check(posterior_settings const& p) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
     require(step_size * (p.localization + p.weight_decay) < 4, "step_size ", step_size,
             " is unstable with localization ", p.localization, ": their product must be below 4, and is best near 1");
   }

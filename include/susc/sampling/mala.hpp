@@ -64,7 +64,7 @@ struct mala {
 
   /// Throws susc::error if the step size is unusable.
   void check(posterior_settings const&) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
   }
 
   /// At w0 (dimension,).

@@ -44,10 +44,10 @@ struct rmsprop_sgld {
 
   /// Throws susc::error if a setting is unusable: where gradients vanish, ε (γ + λ) / δ must be below 4.
   void check(posterior_settings const& p) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
-    require(noise >= 0, "noise is ", noise, ", must not be negative");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
+    require(std::isfinite(noise) && noise >= 0, "noise is ", noise, ", must not be negative or infinite");
     require(decay >= 0 && decay <= 1, "decay is ", decay, ", must be from 0 to 1");
-    require(stability > 0, "stability is ", stability, ", must be positive");
+    require(std::isfinite(stability) && stability > 0, "stability is ", stability, ", must be positive and finite");
     require(step_size * (p.localization + p.weight_decay) / stability < 4, "step_size ", step_size,
             " is unstable with localization ", p.localization, " and stability ", stability,
             ": step_size localization / stability must be below 4");

@@ -42,7 +42,7 @@ struct sghmc {
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff
   /// ε (γ + λ) < 8 - 4α.
   void check(posterior_settings const& p) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
     require(friction > 0 && friction <= 1, "friction is ", friction, ", must be above 0 and at most 1");
     require(step_size * (p.localization + p.weight_decay) < 8 - 4 * friction, "step_size ", step_size,
             " is unstable with localization ", p.localization, ": their product must be below ", 8 - 4 * friction);

@@ -35,8 +35,8 @@ struct sgld {
 
   /// Throws susc::error if a setting is unusable: the dynamics of the localization alone is stable iff ε (γ + λ) < 4.
   void check(posterior_settings const& p) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
-    require(noise >= 0, "noise is ", noise, ", must not be negative");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
+    require(std::isfinite(noise) && noise >= 0, "noise is ", noise, ", must not be negative or infinite");
     require(step_size * (p.localization + p.weight_decay) < 4, "step_size ", step_size,
             " is unstable with localization ", p.localization, ": their product must be below 4, and is best near 1");
   }

@@ -47,7 +47,7 @@ struct sgnht {
   /// Throws susc::error if a setting is unusable: at friction A the dynamics of the localization alone is stable iff
   /// ε (γ + λ) < 8 - 4A.
   void check(posterior_settings const& p) const {
-    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive");
+    require(std::isfinite(step_size) && step_size > 0, "step_size is ", step_size, ", must be positive and finite");
     require(diffusion > 0 && diffusion <= 1, "diffusion is ", diffusion, ", must be above 0 and at most 1");
     require(step_size * (p.localization + p.weight_decay) < 8 - 4 * diffusion, "step_size ", step_size,
             " is unstable with localization ", p.localization, ": their product must be below ", 8 - 4 * diffusion);

@@ -1,4 +1,4 @@
-#include "susc/sampling/run_directory.hpp"
+#include "susc/io/run_directory.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -30,6 +30,21 @@ TEST_CASE("run_directory: what was saved is loaded, by another opening too") {
                                                   "new/run/l0h1.2.chain", "new/run/l0h1.3.chain"});
 }
 
+TEST_CASE("run_directory: a state is no chain of the same name, and damaged it is refused") {
+  temporary_folder const folder;
+  susc::run_directory const run(folder.path, settings);
+  CHECK(!run.load("training"));
+  run.save("training", "a state");
+  run.save("training", 0, "a chain");
+  CHECK(run.load("training") == "a state");
+  CHECK(run.load("training", 0) == "a chain");
+  CHECK(folder.listing() == std::set<std::string>{"lock", "run", "training.0.chain", "training.state"});
+  std::filesystem::rename(run.file_of("training", 0), run.file_of("training"));
+  check_words(error_message([&] { run.load("training"); }), {"training.state", "is no file of kind 'suscstt'"});
+  folder.file("training.state", "half");
+  check_words(error_message([&] { run.load("training"); }), {"training.state", "cut short"});
+}
+
 TEST_CASE("run_directory: any name of a component is a file of its own inside the folder") {
   temporary_folder const folder;
   susc::run_directory const run(folder.path, settings);
@@ -50,6 +65,7 @@ TEST_CASE("run_directory: what a killed process was writing is in nobody's way, 
   }
   folder.file("run.partial-5", "");
   folder.file("c.0.chain.partial-123-1", "half");
+  folder.file("training.state.partial-7", "half");
   susc::run_directory const run(folder.path, settings);
   CHECK(folder.listing() == std::set<std::string>{"c.0.chain", "lock", "run"});
   CHECK(run.load("c", 0) == "content");
@@ -84,6 +100,26 @@ TEST_CASE("run_directory: two at once in a process, and in two processes, are re
   CHECK(WEXITSTATUS(status) == 7);
 }
 
+TEST_CASE("run_directory: another process of the same run joins it, and no other run's") {
+  temporary_folder const folder;
+  auto const path = folder.path / "run";
+  check_words(error_message([&] { susc::run_directory::joined(path, settings); }), {path.string(), "not to be seen"});
+  CHECK(folder.listing().empty());  // nothing is made
+  susc::run_directory const run(path, settings);
+  folder.file("run/c.0.chain.partial-1", "being written by another process of the run");
+  auto const joined = susc::run_directory::joined(path, settings);
+  joined.save("c", 1, "content");
+  CHECK(run.load("c", 1) == "content");
+  CHECK(folder.listing() ==
+        std::set<std::string>{"run", "run/lock", "run/run", "run/c.0.chain.partial-1", "run/c.1.chain"});
+  auto other = settings;
+  other[0].value += "0";
+  check_words(error_message([&] { susc::run_directory::joined(path, other); }),
+              {"made by another run", settings[0].name + " is " + settings[0].value + " there"});
+  { auto const gone = susc::run_directory::joined(path, settings); }
+  check_words(error_message([&] { susc::run_directory const second(path, settings); }), {"is using it"});  // still
+}
+
 TEST_CASE("run_directory: a damaged file, and a path that is no folder, are refused by name") {
   temporary_folder const folder;
   {
@@ -108,6 +144,21 @@ TEST_CASE("run_directory: a damaged file, and a path that is no folder, are refu
               {"plain", "cannot make it"});
   check_words(error_message([&] { susc::run_directory const run("/proc/susc", settings); }),
               {"/proc/susc", "cannot make it"});
+}
+
+TEST_CASE("run_directory: removed or replaced while it is held, it is written to no more") {
+  temporary_folder const folder;
+  susc::run_directory const run(folder.path / "run", settings);
+  run.save("c", 0, "a chain");
+  std::filesystem::remove_all(folder.path / "run");
+  check_words(error_message([&] { run.save("c", 0, "a chain"); }), {"run'", "removed or replaced"});
+  {
+    susc::run_directory const other(folder.path / "run",
+                                    {{"seed", "2"}});  // the lock of what was removed is no hindrance
+    other.save("c", 0, "another chain");
+    check_words(error_message([&] { run.save("c", 0, "a chain"); }), {"run'", "removed or replaced"});
+    CHECK(other.load("c", 0) == "another chain");
+  }
 }
 
 TEST_CASE("exact_text and fingerprint") {
