@@ -111,7 +111,8 @@ class TestCase(unittest.TestCase):
 
         summary = json.loads((results / "summary.json").read_text(), parse_constant=constant)
         for key in ["settings", "versions", "data", "components", "probes", "centring", "response_matrix",
-                    "principal_components", "token_patterns", "top_tokens", "sign_balance", "heads", "losses", "diagnostics", "warnings", "timings"]:  # fmt: skip
+                    "principal_components", "token_patterns", "top_tokens", "sign_balance", "heads", "losses", "diagnostics",
+                    "warnings", "timings"]:  # fmt: skip
             self.assertIn(key, summary)
         self.assertEqual(summary["centring"], chosen)
         self.assertEqual((len(summary["components"]), len(summary["probes"])), (components, probes))
@@ -137,7 +138,6 @@ class TestCase(unittest.TestCase):
         self.assertIsNone(re.search(r"https?://(?!www\.w3\.org/)", page))  # but the names of XML name spaces
         self.assertTrue(page.rstrip().endswith("</html>"))
         return summary
-
 
     def check_tokens(self, summary, how, each, scores, components, modes):
         """The extreme tokens of each mode and the balance of signs of each component."""
