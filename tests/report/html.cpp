@@ -166,14 +166,14 @@ TEST_CASE("html_report: tokens by pattern have one row a class, one column a pri
 TEST_CASE("html_report: top tokens and the balance of signs have all their fields") {
   json data = minimal();
   json token = {{"score", 2.5}, {"probe", "shifted"}, {"before", "a "}, {"token", "b"}, {"after", "\xff</script>"}};
-  data["top_tokens"] = {{{"highest", {token}}, {"lowest", json::array()}}};
+  data["top_tokens"] = json::array({{{"highest", json::array({token})}, {"lowest", json::array()}}});
   CHECK(message_of(data) == "no error");
   token.erase("after");
-  data["top_tokens"][0]["lowest"] = {token};
+  data["top_tokens"][0]["lowest"] = json::array({token});
   CHECK(message_of(data).find("'top_tokens[].lowest[].after' is missing") != std::string::npos);
   data["top_tokens"][0].erase("lowest");
   CHECK(message_of(data).find("'top_tokens[0].lowest' is missing") != std::string::npos);
   data.erase("top_tokens");
-  data["sign_balance"] = {{{"component", "block_0"}}};
+  data["sign_balance"] = json::array({{{"component", "block_0"}}});
   CHECK(message_of(data).find("'sign_balance[0].expressed_share' is missing") != std::string::npos);
 }

@@ -1,0 +1,135 @@
+#pragma once
+/// Clusters of tokens that the components answer alike, after "Towards Spectroscopy: Susceptibility Clusters in
+/// Language Models" (arXiv 2601.12703): whitened susceptibilities, the graph of nearest neighbours, and in it sets of
+/// low conductance around seeds.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+#include <xtensor/xtensor.hpp>
+
+#include "susc/core/concepts.hpp"
+#include "susc/core/error.hpp"
+#include "susc/core/random.hpp"
+#include "susc/core/requirements.hpp"
+#include "susc/sampling/executor.hpp"
+#include "susc/structure/local_cluster.hpp"
+#include "susc/structure/neighbour_graph.hpp"
+#include "susc/structure/principal_components.hpp"
+
+SUSC_REQUIRE_VERSION("xtensor", XTENSOR_VERSION_MAJOR, XTENSOR_VERSION_MINOR, 0, 24);
+
+namespace susc {
+
+/// The scores of the first `count` modes, each to variance one (rows x modes). Modes of a singular value below 1e-9 of
+/// the first are left out: they are rounding.
+inline xt::xtensor<double, 2> whitened(principal_modes const& modes, std::size_t count) {
+  std::size_t const rows = modes.scores.shape(0);
+  std::size_t kept = 0;
+  while (kept != std::min<std::size_t>(count, modes.singular_values.size()) &&
+         modes.singular_values(kept) > 1e-9 * modes.singular_values(0))
+    ++kept;
+  auto result = xt::xtensor<double, 2>::from_shape({rows, kept});
+  for (std::size_t k = 0; k != kept; ++k)
+    for (std::size_t r = 0; r != rows; ++r)
+      result(r, k) = modes.scores(r, k) / modes.singular_values(k) * std::sqrt(static_cast<double>(rows));
+  return result;
+}
+
+/// What is looked for, and how long.
+struct cluster_options {
+  std::size_t neighbours = 15;      ///< of a point, in the graph
+  std::size_t smallest = 10;        ///< points of a cluster
+  std::size_t largest = 0;          ///< points of a cluster; 0: a tenth of all, at most 1000
+  double highest_conductance = .3;  ///< of a cluster; see structureless_conductance
+  std::size_t seeds = 10'000;  ///< points around which is looked, drawn without replacement; all if there are fewer
+  double teleport = .1;        ///< as in page_rank_options
+  double tolerance = 0;        ///< as there; 0: a quarter of one over the mean degree and `largest`
+  random::key key{};           ///< of the seeds
+};
+
+/// Points that have most of their neighbours among each other.
+struct cluster {
+  std::vector<std::uint32_t> members;  ///< by personalised PageRank over degree: the most typical first
+  double conductance;                  ///< of the members
+};
+
+/// Clusters that share no point, by conductance, lowest first. Around each seed, the set of least conductance that
+/// personalised PageRank ranks highest; of these sets, the one of least conductance first, those points that no cluster
+/// before has, if they are at least half of the set and still a cluster. The same for any executor. Throws as
+/// nearest_neighbours and page_rank.
+template <Executor E = threads>
+std::vector<cluster> find_clusters(neighbour_graph const& graph, cluster_options const& options = {},
+                                   E const& run = {}) {
+  std::size_t const nodes = graph.nodes();
+  std::size_t const largest = options.largest == 0 ? std::min<std::size_t>(nodes / 10, 1000) : options.largest;
+  double const ends = static_cast<double>(std::max<std::size_t>(graph.neighbour.size(), 1));
+  double const tolerance =
+      options.tolerance == 0
+          ? static_cast<double>(nodes) / (4 * ends * static_cast<double>(std::max<std::size_t>(largest, 1)))
+          : options.tolerance;
+  std::vector<std::uint32_t> seeds(nodes);
+  std::iota(seeds.begin(), seeds.end(), 0u);
+  if (options.seeds < nodes) {
+    random::stream draw(options.key);
+    for (std::size_t i = 0; i != options.seeds; ++i) std::swap(seeds[i], seeds[i + draw.below(nodes - i)]);
+    seeds.resize(options.seeds);
+  }
+  auto const around = [&](std::uint32_t seed, page_rank_workspace& work) {
+    auto ranking = page_rank(graph, seed, {.teleport = options.teleport, .tolerance = tolerance}, work);
+    sweep const best = best_sweep(graph, ranking, options.smallest, largest, work);
+    ranking.resize(best.size);
+    return std::pair(std::move(ranking), best.conductance);
+  };
+  std::vector<double> found(seeds.size());
+  constexpr std::size_t together = 64;
+  run((seeds.size() + together - 1) / together, [&](std::size_t block) {
+    page_rank_workspace work;
+    for (std::size_t i = block * together; i != std::min((block + 1) * together, seeds.size()); ++i)
+      found[i] = around(seeds[i], work).second;
+  });
+
+  std::vector<std::size_t> order(seeds.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return found[a] == found[b] ? seeds[a] < seeds[b] : found[a] < found[b];
+  });
+  std::vector<cluster> clusters;
+  std::vector<char> taken(nodes);
+  page_rank_workspace work;
+  for (std::size_t const i : order) {
+    if (found[i] > options.highest_conductance) break;
+    if (taken[seeds[i]]) continue;
+    auto const ranking = around(seeds[i], work).first;
+    std::vector<std::uint32_t> members;
+    for (ranked_node const& each : ranking)
+      if (!taken[each.node]) members.push_back(each.node);
+    if (members.size() < options.smallest || 2 * members.size() < ranking.size()) continue;
+    double const left = conductance(graph, members);
+    if (left > options.highest_conductance) continue;
+    for (std::uint32_t const v : members) taken[v] = 1;
+    clusters.push_back({.members = std::move(members), .conductance = left});
+  }
+  std::stable_sort(clusters.begin(), clusters.end(),
+                   [](cluster const& a, cluster const& b) { return a.conductance < b.conductance; });
+  return clusters;
+}
+
+/// The least conductance that find_clusters finds in points without structure: as many independent normals of as many
+/// dimensions, in the graph of as many neighbours. Sets of tokens near or above it need no cluster to explain them.
+template <Executor E = threads>
+double structureless_conductance(std::size_t points, std::size_t dimensions, cluster_options options = {},
+                                 E const& run = {}) {
+  random::stream draw(random::fold_in(options.key, "points without structure"));
+  auto cloud = xt::xtensor<double, 2>::from_shape({points, dimensions});
+  for (double& x : cloud) x = draw.normal();
+  options.highest_conductance = 1;
+  auto const found = find_clusters(graph_of(nearest_neighbours(cloud, options.neighbours, run)), options, run);
+  return found.empty() ? 1 : found.front().conductance;
+}
+
+}  // namespace susc
