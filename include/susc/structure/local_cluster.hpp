@@ -68,7 +68,9 @@ inline std::vector<ranked_node> page_rank(neighbour_graph const& graph, std::siz
   work.rank.resize(graph.nodes());
   work.residual.resize(graph.nodes());
   work.marked.resize(graph.nodes());
-  auto& [rank, residual, queued, queue, touched] = work;
+  std::vector<double>&rank = work.rank, &residual = work.residual;
+  std::vector<char>& queued = work.marked;
+  std::vector<std::uint32_t>&queue = work.queue, &touched = work.touched;
   auto const add = [&](std::uint32_t v, double mass) {
     if (residual[v] == 0 && rank[v] == 0) touched.push_back(v);
     residual[v] += mass;
