@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -44,11 +43,14 @@ xt::xtensor<std::uint32_t, 2> reference(xt::xtensor<double, 2> const& x, std::si
 }  // namespace
 
 TEST_CASE("nearest neighbours: those of the definition, for sizes around the blocks") {
-  for (auto const [points, dimensions, count] :
-       {std::array<std::size_t, 3>{2, 1, 1}, {31, 3, 30}, {33, 16, 5}, {1024, 2, 7}, {1100, 16, 15}, {2049, 5, 1}}) {
-    CAPTURE(points);
-    auto const x = cloud(points, dimensions);
-    CHECK(nearest_neighbours(x, count) == reference(x, count));
+  struct size {
+    std::size_t points, dimensions, count;
+  };
+  for (size const& s :
+       {size{2, 1, 1}, size{31, 3, 30}, size{33, 16, 5}, size{1024, 2, 7}, size{1100, 16, 15}, size{2049, 5, 1}}) {
+    CAPTURE(s.points);
+    auto const x = cloud(s.points, s.dimensions);
+    CHECK(nearest_neighbours(x, s.count) == reference(x, s.count));
   }
   CHECK(nearest_neighbours(cloud(300, 4, 1e6), 9) == reference(cloud(300, 4, 1e6), 9));  // far from the origin
 }
