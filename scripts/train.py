@@ -18,6 +18,7 @@ if sys.path and not sys.flags.safe_path:
     del sys.path[0]  # this folder: NumPy would take tokenize.py in it for the standard library's
 
 import argparse
+import fcntl
 import json
 import math
 import os
@@ -151,8 +152,8 @@ def is_decayed(name):
 
 
 def replace_by(path, write):
-    """Whole or not at all: written beside, then renamed over."""
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    """Whole or not at all: written beside, then renamed over. What a killed process left beside is written over."""
+    partial = path.with_name(f"{path.name}.partial")
     try:
         write(partial)
         with open(partial, "rb") as file:
@@ -179,7 +180,12 @@ def main():
     folder, output = arguments.folder, arguments.output or arguments.folder.parent / "model.safetensors"
     checkpoint = folder / "checkpoint.pt"
     try:
-        prepared = json.loads((folder / "training.json").read_text())
+        in_use = open(folder / "training.json")  # its lock ends with the process
+        try:
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            parser.error(f"{folder}: another process is training from it")
+        prepared = json.load(in_use)
         with safe_open(folder / "initial.safetensors", framework="pt") as file:
             initial, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
         parameters = {name: value.to(device).requires_grad_() for name, value in initial.items()}

@@ -1,9 +1,10 @@
-"""train.py PROGRAM SCRIPT: scripts/train.py beside structural_inference: the same weights after the same steps, the same losses,
-resumed or not. Skipped without PyTorch and safetensors."""
+"""train.py PROGRAM SCRIPT [--sentencepiece]: scripts/train.py beside structural_inference: the same weights after the same
+steps, the same losses, resumed or not. Skipped without PyTorch and safetensors."""
 import importlib.util
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -19,8 +20,9 @@ from safetensors.numpy import load_file
 
 PROGRAM, SCRIPT = map(os.path.abspath, sys.argv[1:3])
 CHECK_LOSSES = pathlib.Path(__file__).resolve().parents[1] / "fixtures/check_losses.py"
+SIZE = ["--vocabulary", "300"] if "--sentencepiece" in sys.argv[3:] else []  # else the tokens are bytes
 STEPS = 30
-TINY = ["--corpus", "synthetic", "--training-batch-size", "8", "--width", "16", "--heads", "2", "--context", "32",
+TINY = ["--training-batch-size", "8", "--width", "16", "--heads", "2", "--context", "32",
         "--tokens-per-domain", "20000", "--probe-tokens", "64", "--evaluation-tokens", "64", "--batch-size", "4",
         "--components", "l0h0", "--draws", "4", "--chains", "2", "--burn-in", "2", "--snapshots", "4"]  # fmt: skip
 
@@ -37,15 +39,27 @@ class Train(unittest.TestCase):
         return done.stdout + done.stderr
 
     def program(self, output, *more, steps=STEPS):
-        return self.call(0, PROGRAM, *TINY, "--training-steps", steps, "--output", output, *more)
+        corpus = [] if "--corpus" in more else ["--corpus", "synthetic"]
+        return self.call(0, PROGRAM, *TINY, *corpus, "--training-steps", steps, "--output", output, *more)
 
     def train(self, output, *more, code=0):
         return self.call(code, sys.executable, SCRIPT, f"{output}/prepared", "--device", "cpu", *more)
 
+    def corpus(self):
+        """Two domains of text: with the repeats a mixture of unequal weights."""
+        words = random.Random(1)
+        for domain in ("first", "second"):
+            folder = self.folder / "corpus" / domain
+            folder.mkdir(parents=True)
+            vocabulary = ["".join(words.choices("aeioubcdfg", k=words.randint(2, 7))) for _ in range(200)]
+            for i in range(8):
+                (folder / f"{i}.txt").write_text(" ".join(words.choices(vocabulary, k=600)) + "\n")
+        return ["--corpus", "corpus", *SIZE]
+
     def test_the_same_training(self):
-        for architecture in ([], ["--mlp-width", "24", "--tied"]):
+        for number, architecture in enumerate(([], ["--mlp-width", "24", "--tied"], self.corpus())):
             with self.subTest(architecture):
-                name = f"ours{len(architecture)}"
+                name = f"ours{number}"
                 self.program(name, *architecture)
                 self.program(name + "_torch", *architecture, "--prepare")
                 self.train(name + "_torch")
@@ -90,7 +104,9 @@ class Train(unittest.TestCase):
                 self.assertLess(time.monotonic() - before, 60)
                 self.assertIsNone(process.poll())
                 time.sleep(.01)
-            if sent == signal.SIGKILL:
+            if sent == signal.SIGTERM:
+                self.assertIn("another process is training from it", self.train("broken", code=2))
+            else:
                 time.sleep(3)
             process.send_signal(sent)
             self.assertEqual(process.wait(), 75 if sent == signal.SIGTERM else -sent)
