@@ -24,7 +24,7 @@ namespace {
 void choose_probes(prepared_data& data, options const& o) {
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
   auto const sequences = [&](std::size_t tokens) { return std::max<std::size_t>(1, tokens / positions); };
-  susc::random::key const key = susc::random::fold_in({o.training_seed}, "probes");
+  susc::random::key const key = susc::random::fold_in({o.data_seed}, "probes");
   for (auto const& part : data.held_out.parts)
     data.probes.push_back({part.name, susc::sample_sequences(part.sequences, sequences(o.probe_tokens),
                                                              susc::random::fold_in(key, part.name))});
@@ -39,7 +39,7 @@ prepared_data text_data(std::vector<susc::domain> const& domains, std::shared_pt
   data.context = o.context.value_or(64);
   data.bos = tokenizer->bos();
   std::size_t const length = data.context + 1;
-  susc::random::key const key{o.training_seed};
+  susc::random::key const key{o.data_seed};
   data.training.parts.resize(domains.size());
   data.held_out.parts.resize(domains.size());
   susc::threads{o.threads}(domains.size(), [&](std::size_t i) {
@@ -71,13 +71,28 @@ prepared_data text_data(std::vector<susc::domain> const& domains, std::shared_pt
   return data;
 }
 
+/// The texts of an external model's tokens, from the tokenizer that their ids are of.
+void name_tokens(prepared_data& data, std::string const& file) {
+#ifdef SUSC_WITH_SENTENCEPIECE
+  auto const tokenizer = std::make_shared<susc::sentencepiece_tokenizer>(susc::load_sentencepiece(file));
+  susc::require(tokenizer->vocabulary() == data.vocabulary, "--tokenizer ", file, " has ", tokenizer->vocabulary(),
+                " tokens, the model has ", data.vocabulary);
+  data.bos = tokenizer->bos();
+  data.piece = [tokenizer](susc::token t) { return tokenizer->piece(t); };
+  data.pieces_are_text = true;
+  data.tokenizer = tokenizer->serialized();
+#else
+  susc::fail("--tokenizer ", file, " needs SentencePiece; this build has bytes only");
+#endif
+}
+
 }  // namespace
 
 prepared_data synthetic_data(options const& o) {
   prepared_data data;
   data.vocabulary = o.vocabulary.value_or(128);
   data.context = o.context.value_or(64);
-  susc::random::key const key{o.training_seed};
+  susc::random::key const key{o.data_seed};
   auto const language = std::make_shared<susc::synthetic_language>(
       susc::make_synthetic_language(susc::random::fold_in(key, "language"), data.vocabulary));
   data.bos = susc::synthetic_language::bos;
@@ -112,7 +127,7 @@ prepared_data text_data(options const& o) {
   std::size_t const vocabulary = o.vocabulary.value_or(1024);
   std::cout << "Tokenizer: byte-pair encoding (SentencePiece), " << vocabulary << " tokens" << std::endl;
   auto const tokenizer = std::make_shared<susc::sentencepiece_tokenizer>(
-      susc::train_sentencepiece(everything, vocabulary, susc::random::fold_in({o.training_seed}, "tokenizer")));
+      susc::train_sentencepiece(everything, vocabulary, susc::random::fold_in({o.data_seed}, "tokenizer")));
   auto data = text_data(found.domains, tokenizer, o);
   data.tokenizer = tokenizer->serialized();
   return data;
@@ -147,9 +162,10 @@ prepared_data external_data(options const& o, std::size_t vocabulary, std::size_
   }
   std::size_t const positions = data.training.parts[0].sequences.length - 1;
   data.evaluation = data.training.sample(std::max<std::size_t>(1, o.evaluation_tokens / positions),
-                                         susc::random::fold_in({o.training_seed}, "evaluation"));
+                                         susc::random::fold_in({o.data_seed}, "evaluation"));
   data.piece = [](susc::token t) { return " " + std::to_string(t); };
   data.pieces_are_text = false;
+  if (!o.tokenizer.empty()) name_tokens(data, o.tokenizer);
   return data;
 }
 

@@ -23,6 +23,7 @@
 
 #include "data.hpp"
 #include "options.hpp"
+#include "prepare.hpp"
 #include "results.hpp"
 #include "sampling.hpp"
 #include "susc/data/ngram.hpp"
@@ -191,6 +192,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
     susc::find_component(known, name);
     susc::require(std::count(components.begin(), components.end(), name) == 1, "component '", name, "' is given twice");
   }
+  if (o.prepare) return prepare(o, data);
   if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
   auto const& model = trained->model;
   std::span<float const> const w(trained->w);
@@ -262,7 +264,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
                                 [&](std::ostream& out) { out << data.tokenizer; });
   if (!o.external()) {
     // With the model, all that a program needs to sample around it: calibrate takes both.
-    auto const sample = data.training.sample(1024, susc::random::fold_in({o.training_seed}, "pretraining sample"));
+    auto const sample = data.training.sample(1024, susc::random::fold_in({o.data_seed}, "pretraining sample"));
     susc::write_npy<susc::token>(results_folder.path() / "pretraining.npy", sample.tokens,
                                  {sample.sequences, sample.length});
   }

@@ -26,6 +26,12 @@ std::optional<options> parse(int argc, char** argv) {
   data->add_option("--pretraining", o.pretraining, "with --model: its training data, token ids as a 2-D integer .npy");
   data->add_option("--probe", o.probes, "with --model: NAME=FILE.npy, a dataset to respond to; repeat for more");
   data->add_option("--activation", o.activation, "with --model: gelu, gelu_new or relu, if the file does not say");
+  data->add_option("--tokenizer", o.tokenizer,
+                   "with --model: the SentencePiece model that its token ids are of, for their text");
+  auto* data_seed =
+      data->add_option("--data-seed", o.data_seed, "of tokenizer, split, training data and probes (that of training)");
+  data_seed->default_str("");
+  data->add_flag("--prepare", o.prepare, "write what scripts/train.py trains from to OUTPUT/prepared, and stop");
   data->add_option("--output", o.output, "folder for the results");
 
   auto* model = app.add_option_group("Model and training");
@@ -40,7 +46,8 @@ std::optional<options> parse(int argc, char** argv) {
   model->add_option("--training-batch-size", o.training_batch_size, "sequences");
   model->add_option("--learning-rate", o.learning_rate, "of AdamW (5e-3; synthetic: 1e-2)");
   model->add_option("--weight-decay", o.weight_decay, "of AdamW, on the matrices of heads, MLP and unembedding");
-  model->add_option("--training-seed", o.training_seed, "of data, initial weights and training");
+  model->add_option("--training-seed", o.training_seed,
+                    "of initial weights, training and, unless they have their own, data");
   model->add_option("--snapshots", o.snapshots,
                     "weights saved while training, after log-spaced steps: OUTPUT/snapshots/STEP.safetensors");
 
@@ -96,6 +103,7 @@ std::optional<options> parse(int argc, char** argv) {
     susc::fail(e.what(), " (see --help)");
   }
   o.centring = centring == "full" ? susc::centring::full : susc::centring::restricted;
+  if (data_seed->count() == 0) o.data_seed = o.training_seed;
   auto const positive = [](std::size_t value, char const* name) {
     susc::require(value > 0, name, " is 0, must be at least 1");
   };
@@ -110,12 +118,12 @@ std::optional<options> parse(int argc, char** argv) {
     for (auto* option : model->get_options())
       susc::require(option->count() == 0 || option->get_name() == "--training-seed", option->get_name(),
                     " is for a model that is trained here, without --model");
-    for (char const* name : {"--corpus", "--tokens-per-domain", "--probe-tokens"})
+    for (char const* name : {"--corpus", "--tokens-per-domain", "--probe-tokens", "--prepare"})
       susc::require(app.count(name) == 0, name, " is for a model that is trained here, without --model");
     return o;
   }
-  susc::require(o.pretraining.empty() && o.probes.empty() && o.activation.empty(),
-                "--pretraining, --probe and --activation go with --model FILE.safetensors");
+  susc::require(o.pretraining.empty() && o.probes.empty() && o.activation.empty() && o.tokenizer.empty(),
+                "--pretraining, --probe, --activation and --tokenizer go with --model FILE.safetensors");
   susc::require(o.context.value_or(64) >= shortest_context, "--context is ", o.context.value_or(64),
                 ", must be at least ", shortest_context, " to score heads on repeated tokens");
   susc::require(o.training_steps.value_or(1) > 0, "--training-steps is 0, must be at least 1");

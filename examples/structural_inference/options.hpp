@@ -14,7 +14,7 @@ inline constexpr std::size_t shortest_context = 4;  ///< twice the shortest segm
 
 struct options {
   std::string corpus = "system";
-  std::string model, pretraining, activation;
+  std::string model, pretraining, activation, tokenizer;
   std::vector<std::string> probes;  // NAME=FILE
   std::filesystem::path output = "results";
 
@@ -25,7 +25,9 @@ struct options {
   double weight_decay = .3;
   std::size_t tokens_per_domain = 1'000'000;
   std::uint64_t training_seed = 1;
-  std::size_t snapshots = 0;  // weights kept in OUTPUT/snapshots while training
+  std::uint64_t data_seed = 1;  // that of training unless given
+  bool prepare = false;         // stop before training
+  std::size_t snapshots = 0;    // weights kept in OUTPUT/snapshots while training
 
   std::string sampler = "leimkuhler_matthews";
   std::optional<double> localization, step_size;

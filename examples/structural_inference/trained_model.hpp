@@ -17,6 +17,7 @@
 #include "susc/models/transformer_file.hpp"
 #include "susc/models/transformer_init.hpp"
 #include "susc/report/progress.hpp"
+#include "susc/sampling/executor.hpp"
 #include "susc/training/adamw.hpp"
 #include "susc/training/log_spaced.hpp"
 
@@ -45,20 +46,23 @@ inline std::filesystem::path training_directory_of(options const& o) {
   return o.output / "training";
 }
 
-/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data. Interrupted, it
-/// goes on with the next run.
-inline trained_model train(options const& o, prepared_data const& data, std::atomic<bool> const* stop) {
-  susc::transformer_config const config = configuration(o, data);
-  susc::dynamic_transformer const model(config);
+/// How a model of these options is trained.
+inline susc::training_options training_of(options const& o) {
   susc::training_options training{.steps = o.training_steps.value_or(o.synthetic() ? 5000 : 2000),
                                   .batch_size = o.training_batch_size,
                                   .learning_rate = o.learning_rate.value_or(o.synthetic() ? 1e-2 : 5e-3),
                                   .weight_decay = o.weight_decay,
                                   .seed = o.training_seed,
                                   .run_directory = training_directory_of(o),
-                                  .seconds_between_checkpoints = o.checkpoint_seconds,
-                                  .stop = stop};
+                                  .seconds_between_checkpoints = o.checkpoint_seconds};
   if (o.snapshots > 0) training.snapshot_steps = susc::log_spaced(1, training.steps, o.snapshots);
+  return training;
+}
+
+/// What a trained model is recognised by: kept, as JSON, in the metadata of its file.
+inline nlohmann::json training_settings(options const& o, prepared_data const& data) {
+  auto const config = configuration(o, data);
+  auto const training = training_of(o);
   nlohmann::json settings{{"vocabulary", config.vocabulary},
                           {"context", config.context},
                           {"width", config.width},
@@ -73,6 +77,17 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
                           {"training_seed", training.seed},
                           {"data", fingerprint(data.training)}};
   if (o.snapshots > 0) settings["snapshots"] = o.snapshots;
+  return settings;
+}
+
+/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data. Interrupted, it
+/// goes on with the next run.
+inline trained_model train(options const& o, prepared_data const& data, std::atomic<bool> const* stop) {
+  susc::transformer_config const config = configuration(o, data);
+  susc::dynamic_transformer const model(config);
+  auto training = training_of(o);
+  training.stop = stop;
+  nlohmann::json const settings = training_settings(o, data);
   auto const file = o.output / "model.safetensors";
   susc::require(!std::filesystem::exists(file) || std::filesystem::is_regular_file(file), file.string(),
                 ": in the way of the trained model, not a regular file");
@@ -141,7 +156,7 @@ inline std::vector<susc::head_score> scores_of(trained_model const& trained, pre
                                                options const& o) {
   std::size_t const segment = trained.model.config().context / 2;
   auto const repeated = susc::repeated_random_tokens(data.vocabulary, data.bos, segment, 32,
-                                                     susc::random::fold_in({o.training_seed}, "head scores"));
+                                                     susc::random::fold_in({o.data_seed}, "head scores"));
   return susc::head_scores(trained.model, std::span<float const>(trained.w), repeated);
 }
 

@@ -98,6 +98,8 @@ class BadInput(unittest.TestCase):
             (["--pretraining", TOKENS], "--model"),
             (["--probe", f"a={TOKENS}"], "--model"),
             (["--corpus", "synthetic", "--activation", "relu"], "--activation", "--model"),
+            (["--corpus", "synthetic", "--tokenizer", "tokenizer.model"], "--tokenizer", "--model"),
+            (["--corpus", "synthetic", "--data-seed", "-1"], "--data-seed", "-1"),
         ])  # fmt: skip
 
     def test_inference_settings(self):
@@ -192,6 +194,8 @@ class BadInput(unittest.TestCase):
             (["--components", "l2h0"], "unknown component 'l2h0'", "l0h0"),
             (["--width", "64"], "--width", "--model"),
             (["--corpus", "system"], "--corpus", "--model"),
+            (["--prepare"], "--prepare", "--model"),
+            (["--tokenizer", "absent.model"], "absent.model"),
             (["--batch-size", "0"], "batch_size is 0"),
             (["--chains", HUGE], f"chains is {HUGE}", "2^48 steps"),
             (["--n-beta", "1e30"], "every chain diverged", "--n-beta"),

@@ -224,6 +224,36 @@ class Trained(TestCase):
         summary = self.check_results(self.folder / "results", components=2, probes=3, tokens=3 * 64, length=33)
         self.assertEqual(summary["probes"], ["first", "second", "repeats"])
         self.assertEqual((self.folder / "results/tokenizer.model").exists(), WITH_SENTENCEPIECE)
+        self.prepared_again([*tiny, "--corpus", "corpus", *size])
+
+    def prepared_again(self, settings):
+        """What --prepare writes; the model of test_text as one trained elsewhere, with the texts of its tokens."""
+        seeds = ["--training-seed", "2", "--data-seed", "1"]
+        self.succeeds(*settings, "--output", "other", *seeds, "--prepare")
+        prepared = self.folder / "other/prepared"
+        described = json.loads((prepared / "training.json").read_text())
+        self.assertEqual(listing(self.folder / "other")[0], "prepared")
+        self.assertEqual([part["name"] for part in described["parts"]], ["first", "second", "repeats"])
+        self.assertEqual((described["options"]["seed"], described["options"]["steps"]), (2, 20))
+        summary = json.loads((self.folder / "results/summary.json").read_text())
+        for probe in described["probes"]:
+            (rows, length), _ = read_npy(prepared / probe["file"])
+            self.assertEqual(rows * (length - 1), summary["data"]["probe_tokens"][probe["name"]])
+        if not WITH_SENTENCEPIECE:
+            return
+        # The data's seed is that of the first run, so the tokenizer is too; the training's is not.
+        tokenizer = prepared / "tokenizer.model"
+        self.assertEqual(tokenizer.read_bytes(), (self.folder / "results/tokenizer.model").read_bytes())
+        probes = [word for p in described["probes"] for word in ("--probe", f"{p['name']}={prepared / p['file']}")]
+        self.succeeds("--model", "results/model.safetensors", "--pretraining", "results/pretraining.npy", *probes,
+                      "--tokenizer", tokenizer, "--output", "external", "--components", "l0h0", *SAMPLING)  # fmt: skip
+        for name in ("tokens.npy", "token_patterns.npy", "token_losses.npy"):
+            self.assertEqual(read_npy(self.folder / "external" / name), read_npy(self.folder / "results" / name), name)
+        self.assertEqual((self.folder / "external/tokenizer.model").read_bytes(), tokenizer.read_bytes())
+        done = run(self.folder, "--model", FIXTURES / "gelu_untied.safetensors", "--pretraining", FIXTURES / "gelu_untied_tokens.npy",
+                   "--probe", f"a={FIXTURES / 'gelu_untied_tokens.npy'}", "--tokenizer", tokenizer)  # fmt: skip
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("has 300 tokens, the model has 11", done.stderr)
 
 
 class TrainedElsewhere(TestCase):
