@@ -2,6 +2,9 @@
 //   structural_inference                          trains on text found on this machine, samples, writes results/
 //   structural_inference --corpus DIR             each subfolder of DIR a domain
 //   structural_inference --model FILE.safetensors --pretraining FILE.npy --probe NAME=FILE.npy ...
+#include <unistd.h>
+
+#include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -13,22 +16,23 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <xsimd/xsimd.hpp>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
-#include "baselines.hpp"
 #include "data.hpp"
 #include "options.hpp"
 #include "results.hpp"
 #include "sampling.hpp"
+#include "susc/data/ngram.hpp"
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
 #include "susc/io/run_directory.hpp"
 #include "susc/report/progress.hpp"
 #include "susc/sampling/stop_on_signals.hpp"
+#include "susc/version.hpp"
 #include "trained_model.hpp"
-#include "versions.hpp"
 
 namespace structural_inference {
 
@@ -36,6 +40,45 @@ struct stopwatch {
   double start = susc::steady_seconds();
   double seconds() const { return susc::steady_seconds() - start; }
 };
+
+std::string instruction_set() {
+#if defined(__AVX512F__)
+  return "AVX-512";
+#elif defined(__AVX2__)
+  return "AVX2";
+#elif defined(__SSE2__)
+  return "SSE2";
+#else
+  return "portable";
+#endif
+}
+
+nlohmann::json versions() {
+  auto const dotted = [](int major, int minor, int patch) {
+    return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+  };
+  return {{"susc", std::string(susc::version)},
+          {"Eigen", dotted(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
+          {"xsimd", dotted(XSIMD_VERSION_MAJOR, XSIMD_VERSION_MINOR, XSIMD_VERSION_PATCH)},
+          {"compiler", __VERSION__},
+          {"instruction_set", instruction_set()}};
+}
+
+/// Held-out loss of the model against n-grams fitted to the same domain's training text.
+std::vector<domain_losses> baselines(trained_model const& trained, prepared_data const& data) {
+  std::vector<domain_losses> losses;
+  for (std::size_t i = 0; i != data.held_out.parts.size(); ++i) {
+    auto const& held_out = data.held_out.parts[i];
+    auto const& fitted = data.training.parts[std::min(i, data.training.parts.size() - 1)].sequences;
+    token_batch sample = held_out.sequences;
+    if (std::size_t const most = 256; sample.sequences > most)
+      sample = susc::sample_sequences(sample, most, susc::random::fold_in({1}, held_out.name));
+    losses.push_back({held_out.name, mean_loss(trained, sample),
+                      susc::mean_loss(susc::unigram_model(fitted, data.vocabulary), sample),
+                      susc::mean_loss(susc::bigram_model(fitted, data.vocabulary), sample)});
+  }
+  return losses;
+}
 
 void print_model(run_results const& results) {
   std::printf("\nHeld-out loss (nats a token)      model  unigram   bigram\n");
@@ -101,6 +144,15 @@ void commit(susc::staged_directory& results, std::filesystem::path const& output
                                    name.starts_with("principal_components"));
     if ((array || name == "tokenizer.model") && !written.contains(name)) std::filesystem::remove(entry.path());
   }
+}
+
+/// Before a model is trained for which there is no room: the system may give out memory that it does not have.
+void check_memory(susc::transformer_config const& config) {
+  // Weights, four gradients and AdamW's two moments of each.
+  double const bytes = 7. * sizeof(float) * static_cast<double>(susc::transformer_layout{config}.size());
+  double const there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  susc::require(bytes < there, "training this model takes ", bytes / 1e9, " GB of memory, this machine has ",
+                there / 1e9, " GB: a smaller --width, --layers or --vocabulary would help");
 }
 
 void run(options const& o, std::atomic<bool> const* stop) {

@@ -9,15 +9,12 @@
 
 namespace structural_inference {
 
-program const the_main_job{
-    .description =
-        "Structural inference: from a language model and datasets to its response matrix and its modes.\n"
-        "Trains a small transformer on text, or takes one trained elsewhere; samples around its weights; writes\n"
-        "the susceptibilities of every attention head to each dataset, with errors, and a report.\n"};
-
-std::optional<options> parse(int argc, char** argv, program const& p) {
-  options o = p.defaults;
-  CLI::App app{p.description};
+std::optional<options> parse(int argc, char** argv) {
+  options o;
+  CLI::App app{
+      "Structural inference: from a language model and datasets to its response matrix and its modes.\n"
+      "Trains a small transformer on text, or takes one trained elsewhere; samples around its weights; writes\n"
+      "the susceptibilities of every attention head to each dataset, with errors, and a report.\n"};
   app.option_defaults()->always_capture_default();
   std::string centring = "full";
 
@@ -25,13 +22,10 @@ std::optional<options> parse(int argc, char** argv, program const& p) {
   data->add_option("--corpus", o.corpus,
                    "'system' (text found on this machine), 'synthetic', or a folder with a subfolder a domain");
   data->add_option("--tokens-per-domain", o.tokens_per_domain, "training tokens taken of each domain, at most");
-  data->add_option(p.model, o.model, p.model_help);
-  data->add_option("--pretraining", o.pretraining,
-                   "with " + p.model + ": its training data, token ids as a 2-D integer .npy");
-  data->add_option("--probe", o.probes,
-                   "with " + p.model + ": NAME=FILE.npy, a dataset to respond to; repeat for more");
-  data->add_option("--activation", o.activation,
-                   "with " + p.model + ": gelu, gelu_new or relu, if the file does not say");
+  data->add_option("--model", o.model, "weights trained elsewhere: safetensors, TransformerLens names");
+  data->add_option("--pretraining", o.pretraining, "with --model: its training data, token ids as a 2-D integer .npy");
+  data->add_option("--probe", o.probes, "with --model: NAME=FILE.npy, a dataset to respond to; repeat for more");
+  data->add_option("--activation", o.activation, "with --model: gelu, gelu_new or relu, if the file does not say");
   data->add_option("--output", o.output, "folder for the results");
 
   auto* model = app.add_option_group("Model and training");
@@ -109,19 +103,19 @@ std::optional<options> parse(int argc, char** argv, program const& p) {
   positive(o.evaluation_tokens, "--evaluation-tokens");
   positive(o.probe_tokens, "--probe-tokens");
   positive(o.tokens_per_domain, "--tokens-per-domain");
-  susc::require(app.count(p.model) == 0 || o.external(), p.model, " is empty, must be a name");
+  susc::require(app.count("--model") == 0 || o.external(), "--model is empty, must be FILE.safetensors");
   if (o.external()) {
-    susc::require(!o.pretraining.empty(), p.model, " needs --pretraining FILE.npy, token ids of its training data");
-    susc::require(!o.probes.empty(), p.model, " needs at least one --probe NAME=FILE.npy");
+    susc::require(!o.pretraining.empty(), "--model needs --pretraining FILE.npy, token ids of its training data");
+    susc::require(!o.probes.empty(), "--model needs at least one --probe NAME=FILE.npy");
     for (auto* option : model->get_options())
       susc::require(option->count() == 0 || option->get_name() == "--training-seed", option->get_name(),
-                    " is for a model that is trained here, without ", p.model);
+                    " is for a model that is trained here, without --model");
     for (char const* name : {"--corpus", "--tokens-per-domain", "--probe-tokens"})
-      susc::require(app.count(name) == 0, name, " is for a model that is trained here, without ", p.model);
+      susc::require(app.count(name) == 0, name, " is for a model that is trained here, without --model");
     return o;
   }
   susc::require(o.pretraining.empty() && o.probes.empty() && o.activation.empty(),
-                "--pretraining, --probe and --activation go with ", p.model);
+                "--pretraining, --probe and --activation go with --model FILE.safetensors");
   susc::require(o.context.value_or(64) >= shortest_context, "--context is ", o.context.value_or(64),
                 ", must be at least ", shortest_context, " to score heads on repeated tokens");
   susc::require(o.training_steps.value_or(1) > 0, "--training-steps is 0, must be at least 1");

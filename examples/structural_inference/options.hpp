@@ -44,15 +44,7 @@ struct options {
   bool synthetic() const { return corpus == "synthetic"; }
 };
 
-/// A program with these options: its defaults, and what is its own.
-struct program {
-  std::string description;
-  options defaults = {};
-  std::string model = "--model", model_help = "weights trained elsewhere: safetensors, TransformerLens names";
-};
-extern program const the_main_job;
-
 /// Nothing if only help was asked for, which is printed. Throws susc::error.
-std::optional<options> parse(int argc, char** argv, program const& p = the_main_job);
+std::optional<options> parse(int argc, char** argv);
 
 }  // namespace structural_inference

@@ -16,14 +16,15 @@
 
 namespace structural_inference {
 
+namespace {
+
+/// For JSON: what is not finite is null, and no more digits than an error bar needs.
 json number(double value) {
   if (!std::isfinite(value)) return nullptr;
   if (value == 0) return 0;
   double const scale = std::pow(10, 5 - std::ceil(std::log10(std::abs(value))));
   return std::isfinite(scale) && scale > 0 ? std::round(value * scale) / scale : value;
 }
-
-namespace {
 
 json rows_of(xt::xtensor<double, 2> const& matrix) {
   json rows = json::array();
@@ -133,8 +134,6 @@ json text_of(prepared_data const& data, run_results const& results, susc::respon
   return all;
 }
 
-}  // namespace
-
 xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data) {
   std::size_t rows = 0;
   for (auto const& probe : data.probes) rows += probe.batch.example_count();
@@ -151,6 +150,11 @@ xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data) {
   return table;
 }
 
+/// What is known of each row of the per-token arrays besides its numbers.
+struct token_rows {
+  std::vector<std::size_t> sequence;        // numbered through all probes
+  std::vector<susc::pattern_set> patterns;  // empty if tokens have no text
+};
 token_rows rows_of_tokens(prepared_data const& data) {
   std::vector<std::string> texts;
   for (std::size_t t = 0; data.pieces_are_text && t != data.vocabulary; ++t)
@@ -174,8 +178,6 @@ xt::xtensor<std::int32_t, 2> pattern_table(std::span<susc::pattern_set const> pa
       table(j, p) = patterns[j].has(susc::token_patterns[p]);
   return table;
 }
-
-namespace {
 
 json scores_of_patterns(xt::xtensor<double, 2> const& scores, token_rows const& rows) {
   auto first = xt::xtensor<double, 2>::from_shape({scores.shape(0), std::min(most_modes, scores.shape(1))});

@@ -1,7 +1,5 @@
 #pragma once
 // The language model of a run: trained here, read again from an earlier run, or trained elsewhere.
-#include <unistd.h>
-
 #include <atomic>
 #include <filesystem>
 #include <iostream>
@@ -40,15 +38,6 @@ inline susc::transformer_config configuration(options const& o, prepared_data co
           .heads = o.heads.value_or(8),
           .mlp_width = o.mlp_width,
           .tied = o.tied};
-}
-
-/// Before a model is trained for which there is no room: the system may give out memory that it does not have.
-inline void check_memory(susc::transformer_config const& config) {
-  // Weights, four gradients and AdamW's two moments of each.
-  double const bytes = 7. * sizeof(float) * static_cast<double>(susc::transformer_layout{config}.size());
-  double const there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  susc::require(bytes < there, "training this model takes ", bytes / 1e9, " GB of memory, this machine has ",
-                there / 1e9, " GB: a smaller --width, --layers or --vocabulary would help");
 }
 
 /// Where a training is kept until its weights are saved.
