@@ -130,6 +130,7 @@
 #include "susc/structure/neighbour_graph.hpp"
 #include "susc/structure/pattern_scores.hpp"
 #include "susc/structure/principal_components.hpp"
+#include "susc/structure/procrustes.hpp"
 #include "susc/structure/sign_balance.hpp"
 #include "susc/structure/token_clusters.hpp"
 #include "susc/training/adamw.hpp"
