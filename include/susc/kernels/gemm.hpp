@@ -31,9 +31,12 @@ inline constexpr std::size_t tile_rows = lane_count<T> * sizeof(T) >= 64 ? 14 : 
 template <class T>
 inline constexpr std::size_t tile_columns = tile_lanes* lane_count<T>;
 
-inline constexpr std::size_t depth_block = 256;   ///< a packed panel of this depth stays in the L1 cache
+/// A packed panel of this depth stays in the L1 cache. With AVX-512 it need not: a tile takes so long that C, written
+/// once a block, costs more than a panel from the L2 cache.
+inline constexpr std::size_t depth_block = lane_count<float> >= 16 ? 384 : 256;
 inline constexpr std::size_t column_block = 512;  ///< of B packed at a time
-inline constexpr std::size_t row_block = 192;     ///< of A, kept in the L2 cache while the panels pass by
+/// Of A, kept in the L2 cache while the panels pass by.
+inline constexpr std::size_t row_block = lane_count<float> >= 16 ? 140 : 192;
 
 /// Panels of tile_columns columns, each depth x tile_columns, columns beyond n zero.
 template <class T>
