@@ -124,6 +124,15 @@ void print_modes(nlohmann::json const& summary) {
   }
 }
 
+/// The localization of each component, and E[φ] of the pilot run's chains at it.
+void print_localization(std::vector<chosen_localization> const& chosen, double target) {
+  std::printf("\nLocalization that puts E[phi] at %g (E[phi] of the pilot run)\n", target);
+  for (std::size_t i = 0; i != chosen.size(); ++i)
+    std::printf("%s  %-6s %6.4g (%.3f)%s", i % 4 == 0 ? "" : " ", chosen[i].component.c_str(), chosen[i].localization,
+                chosen[i].observable.value, i % 4 == 3 || i + 1 == chosen.size() ? "\n" : "");
+  std::fflush(stdout);
+}
+
 /// What the sampling will take, before it.
 void print_cost(susc::cost const& c) {
   std::printf("\nSampling: %zu chains, %.1e FLOP, %.0f MB, about %.*f s on %zu thread%s (tried out for %.1f s)\n",
@@ -212,8 +221,13 @@ void run(options const& o, std::atomic<bool> const* stop) {
   });
   print_model(results);
 
+  if (!o.localization) {
+    timed("pilot", 0, [&] { results.localizations = choose_localization(o, components, *trained, data, stop); });
+    print_localization(results.localizations, o.pilot_target);
+  }
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
-  timed("trial", 0, [&] { results.expected = expected_cost(o, components, *trained, data, stop); });
+  timed("trial", 0,
+        [&] { results.expected = expected_cost(o, components, *trained, data, stop, results.localizations); });
   print_cost(results.expected);
   std::size_t const chains = results.expected.chains;
   std::size_t const steps = o.burn_in + o.draws * o.thinning;
@@ -224,7 +238,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
                        susc::is_terminal(1), "steps");
   timed("sampling", tokens, [&] {
     results.response = sample(
-        o, components, *trained, data, [&](std::size_t) { shown.advance(); }, stop);
+        o, components, *trained, data, [&](std::size_t) { shown.advance(); }, stop, results.localizations);
   });
   shown.finish();
   auto const& responses = results.response.components;
@@ -242,9 +256,6 @@ void run(options const& o, std::atomic<bool> const* stop) {
                       {"model", trained->training},
                       {"sampler", o.sampler},
                       {"n_beta", o.n_beta},
-                      {"localization", localization_of(o)},
-                      {"step_size", step_size_of(o)},
-                      {"all_weights", o.all_weights},
                       {"chains", o.chains},
                       {"draws", o.draws},
                       {"burn_in", o.burn_in},
@@ -252,6 +263,11 @@ void run(options const& o, std::atomic<bool> const* stop) {
                       {"batch_size", o.batch_size},
                       {"centring", name_of(o.centring)},
                       {"seed", o.seed}};
+  if (o.localization)
+    results.settings.update(
+        {{"localization", *o.localization}, {"step_size", step_size_of(o)}, {"all_weights", o.all_weights}});
+  else
+    results.settings["pilot_target"] = o.pilot_target;
   for (auto const& part : data.training.parts)
     results.data_sizes["training_tokens"][part.name] = part.sequences.example_count();
   for (auto const& probe : data.probes) results.data_sizes["probe_tokens"][probe.name] = probe.batch.example_count();
@@ -274,7 +290,8 @@ void run(options const& o, std::atomic<bool> const* stop) {
 
   print_response(results, o.centring);
   print_modes(summary);
-  for (std::string const& warning : results.response.warnings()) std::printf("warning: %s\n", warning.c_str());
+  for (auto const& warning : summary["warnings"])
+    std::printf("warning: %s\n", warning.get_ref<std::string const&>().c_str());
   std::printf("\nPhase          seconds   tokens/s\n");
   for (auto const& p : results.phases) {
     std::printf("  %-12s %7.1f", p.name.c_str(), p.seconds);

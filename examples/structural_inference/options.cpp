@@ -59,8 +59,11 @@ std::optional<options> parse(int argc, char** argv) {
   sampling->add_option("--sampler", o.sampler, "leimkuhler_matthews or sgld")
       ->check(CLI::IsMember({"leimkuhler_matthews", "sgld"}));
   sampling->add_option("--n-beta", o.n_beta, "effective sample size times inverse temperature");
-  sampling->add_option("--localization", o.localization, "gamma (200; synthetic: 300)");
-  sampling->add_option("--step-size", o.step_size, "epsilon (1 / localization)");
+  sampling->add_option("--localization", o.localization, "gamma (chosen for each component by a pilot run)");
+  sampling->add_option(
+      "--pilot-target", o.pilot_target,
+      "E[L(w) - L(w*)], in nats, of a component's chains at the localization that a pilot run chooses");
+  sampling->add_option("--step-size", o.step_size, "epsilon, with --localization (1 / localization)");
   sampling->add_option("--chains", o.chains, "a component");
   sampling->add_option("--draws", o.draws, "a chain");
   sampling->add_option("--burn-in", o.burn_in, "steps before the first draw");
@@ -70,7 +73,8 @@ std::optional<options> parse(int argc, char** argv) {
       ->check(CLI::IsMember({"full", "restricted"}));
   sampling
       ->add_option("--all-weights", o.all_weights,
-                   "chains with all weights free: 'scaled' localization and step (see docs/results.md), or the 'same'")
+                   "with --localization, chains with all weights free: it and the step 'scaled' (see docs/results.md), "
+                   "or the 'same'")
       ->check(CLI::IsMember({"scaled", "same"}));
   sampling->add_option("--probe-tokens", o.probe_tokens, "of each probe, about");
   sampling->add_option("--evaluation-tokens", o.evaluation_tokens, "of the set on which the loss is measured, about");
@@ -107,6 +111,11 @@ std::optional<options> parse(int argc, char** argv) {
   auto const positive = [](std::size_t value, char const* name) {
     susc::require(value > 0, name, " is 0, must be at least 1");
   };
+  for (char const* name : {"--step-size", "--all-weights"})
+    susc::require(o.localization || app.count(name) == 0, name,
+                  " needs --localization: without it, a pilot run chooses both");
+  susc::require(!o.localization || app.count("--pilot-target") == 0,
+                "--pilot-target goes without --localization, which it chooses");
   positive(o.chains, "--chains");
   positive(o.evaluation_tokens, "--evaluation-tokens");
   positive(o.probe_tokens, "--probe-tokens");

@@ -30,8 +30,8 @@ struct options {
   std::size_t snapshots = 0;    // weights kept in OUTPUT/snapshots while training
 
   std::string sampler = "leimkuhler_matthews";
-  std::optional<double> localization, step_size;
-  double n_beta = 30;
+  std::optional<double> localization, step_size;  // no localization: a pilot run chooses one for each component
+  double pilot_target = .1, n_beta = 30;
   std::size_t chains = 4, draws = 100, burn_in = 20, thinning = 1, batch_size = 8;
   std::vector<std::string> components;
   susc::centring centring = susc::centring::full;

@@ -91,8 +91,11 @@ bool complete(xt::xtensor<double, 2> const& matrix) {
 
 json diagnostics_of(susc::susceptibility_result const& response) {
   json all = json::array();
-  for (auto const& d : response.diagnostics())
+  for (auto const& d : response.diagnostics()) {
+    susc::component_response const& c = response.components[all.size()];
     all.push_back({{"component", d.name},
+                   {"localization", number(c.posterior.localization)},
+                   {"step_size", number(c.step_size)},
                    {"mean_observable", number(d.observable.value)},
                    {"mean_observable_error", number(d.observable.error)},
                    {"llc", number(d.learning_coefficient.value)},
@@ -101,6 +104,20 @@ json diagnostics_of(susc::susceptibility_result const& response) {
                    {"ess", number(d.effective_sample_size)},
                    {"dropped_chains", d.dropped_chains},
                    {"draws", d.draws}});
+  }
+  return all;
+}
+
+json localizations_of(std::vector<chosen_localization> const& chosen) {
+  json all = json::array();
+  for (auto const& c : chosen)
+    all.push_back({{"component", c.component},
+                   {"localization", number(c.localization)},
+                   {"step_size", number(c.step_size)},
+                   {"mean_observable", number(c.observable.value)},
+                   {"mean_observable_error", number(c.observable.error)},
+                   {"rounds", c.rounds},
+                   {"reached", c.reached}});
   return all;
 }
 
@@ -334,6 +351,9 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
                          {"seconds", number(expected.seconds)},
                          {"threads", expected.workers}};
   auto const& all = results.response.all_weights;
+  if (!results.localizations.empty()) summary["pilot"] = localizations_of(results.localizations);
+  for (auto const& c : results.localizations)
+    if (!c.warning.empty()) summary["warnings"].push_back(c.warning);
   summary["all_weights"] = {{"localization", all.posterior.localization}, {"step_size", all.step_size}};
   susc::write_file_atomically(folder / "summary.json", [&](std::ostream& out) {
     out << summary.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
@@ -352,7 +372,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
     else
       report.erase(name);
   }
-  for (char const* extra : {"data", "all_weights"}) report.erase(extra);
+  for (char const* extra : {"data", "all_weights", "pilot"}) report.erase(extra);
   std::string const page = susc::html_report(report);
   susc::write_file_atomically(folder / "report.html", [&](std::ostream& out) { out << page; });
   return summary;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data.hpp"
+#include "sampling.hpp"
 #include "susc/models/head_scores.hpp"
 #include "susc/response/result.hpp"
 #include "susc/sampling/cost.hpp"
@@ -29,7 +30,8 @@ struct domain_losses {
 
 struct run_results {
   susc::susceptibility_result response;
-  susc::cost expected;  ///< of the sampling
+  susc::cost expected;                             ///< of the sampling
+  std::vector<chosen_localization> localizations;  ///< empty where one was given
   std::vector<susc::head_score> scores;
   std::vector<domain_losses> losses;
   std::vector<float> token_losses;  ///< at the trained weights, of all probes' tokens

@@ -5,6 +5,7 @@
 
 #include "susc/io/file.hpp"
 #include "susc/response/estimate.hpp"
+#include "susc/response/localization.hpp"
 #include "susc/sampling/leimkuhler_matthews.hpp"
 
 namespace structural_inference {
@@ -13,7 +14,7 @@ namespace {
 
 /// f of the settings with the sampler that the options name.
 template <class F>
-auto with_settings(options const& o, F&& f) {
+auto with_settings(options const& o, std::vector<chosen_localization> const& chosen, F&& f) {
   auto const of = [&](auto sampler) {
     sampler.step_size = step_size_of(o);
     susc::sampling_options<decltype(sampler)> settings{
@@ -27,6 +28,15 @@ auto with_settings(options const& o, F&& f) {
         .seed = o.seed,
         .seconds_between_checkpoints = o.checkpoint_seconds};
     if (o.all_weights == "same") settings.all_weights = {settings.posterior, sampler};
+    for (auto const& c : chosen) {
+      susc::chain_settings<decltype(sampler)> own{settings.posterior, sampler};
+      own.posterior.localization = c.localization;
+      own.sampler.step_size = c.step_size;
+      if (&c == chosen.data())
+        settings.all_weights = own;
+      else
+        settings.component_settings[c.component] = own;
+    }
     return f(std::move(settings));
   };
   return o.sampler == "sgld" ? of(susc::sgld{}) : of(susc::leimkuhler_matthews{});
@@ -43,6 +53,7 @@ auto distribution_of(prepared_data const& data) {
 
 void check_sampling(options const& o) {
   susc::require(localization_of(o) != 0 || o.step_size, "--localization 0 needs a --step-size");
+  susc::check(susc::localization_pilot{.target = o.pilot_target});
   susc::require(o.checkpoint_seconds >= 0, "--checkpoint-seconds is ", o.checkpoint_seconds, ", must not be negative");
   if (!o.run_directory.empty()) {
     try {
@@ -51,16 +62,33 @@ void check_sampling(options const& o) {
       susc::fail("--run-directory cannot be used: ", reason.what());
     }
   }
-  with_settings(o, [](auto const& settings) {
+  with_settings(o, {}, [](auto const& settings) {
     susc::checked_length(settings);
     susc::check(settings.posterior);
     settings.sampler.check(settings.posterior);
   });
 }
 
+std::vector<chosen_localization> choose_localization(options const& o, std::vector<std::string> const& components,
+                                                     trained_model const& trained, prepared_data const& data,
+                                                     std::atomic<bool> const* stop) {
+  return with_settings(o, {}, [&](auto settings) {
+    settings.components = components;
+    settings.all_weights = {};
+    settings.stop = stop;
+    std::vector<chosen_localization> all;
+    for (auto& c : susc::choose_localization(trained.model, std::span<float const>(trained.w), distribution_of(data),
+                                             settings, {.target = o.pilot_target}, susc::threads{o.threads}))
+      all.push_back({std::move(c.component), c.settings.posterior.localization, c.settings.sampler.step_size,
+                     c.observable, c.rounds, c.reached, std::move(c.warning)});
+    return all;
+  });
+}
+
 susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
-                         prepared_data const& data, std::atomic<bool> const* stop) {
-  return with_settings(o, [&](auto settings) {
+                         prepared_data const& data, std::atomic<bool> const* stop,
+                         std::vector<chosen_localization> const& chosen) {
+  return with_settings(o, chosen, [&](auto settings) {
     settings.components = components;
     settings.stop = stop;
     return susc::estimate_cost(trained.model, std::span<float const>(trained.w), distribution_of(data), data.probes,
@@ -70,9 +98,9 @@ susc::cost expected_cost(options const& o, std::vector<std::string> const& compo
 
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
                                    trained_model const& trained, prepared_data const& data,
-                                   std::function<void(std::size_t parameters)> progress,
-                                   std::atomic<bool> const* stop) {
-  return with_settings(o, [&](auto settings) {
+                                   std::function<void(std::size_t parameters)> progress, std::atomic<bool> const* stop,
+                                   std::vector<chosen_localization> const& chosen) {
+  return with_settings(o, chosen, [&](auto settings) {
     settings.components = components;
     settings.progress = std::move(progress);
     settings.run_directory = run_directory_of(o);

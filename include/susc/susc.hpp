@@ -99,6 +99,7 @@
 #include "susc/response/influence.hpp"
 #include "susc/response/input_slope.hpp"
 #include "susc/response/learning_coefficient.hpp"
+#include "susc/response/localization.hpp"
 #include "susc/response/loss_contrast.hpp"
 #include "susc/response/moments.hpp"
 #include "susc/response/observable.hpp"

@@ -17,6 +17,7 @@ import unittest
 PROGRAMS = {os.path.basename(path): os.path.abspath(path) for path in sys.argv[1:3]}
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 MODEL, TOKENS = FIXTURES / "gelu_untied.safetensors", FIXTURES / "gelu_untied_tokens.npy"
+GIVEN = ["--localization", "300"]
 HUGE, LONG = 2**64 - 1, "x" * 300
 
 SAMPLING = ["--draws", "8", "--chains", "2", "--burn-in", "2"]
@@ -115,11 +116,16 @@ class BadInput(unittest.TestCase):
             (["--batch-size", "0"], "batch_size is 0"),
             (["--thinning", 2**63, "--draws", "2"], f"draws 2 x thinning {2**63}", "2^48 steps"),
             (["--burn-in", HUGE], f"burn_in {HUGE}", "2^48 steps"),
-            (["--step-size", "1"], "step_size 1 is unstable with localization 300"),
-            (["--step-size", "0"], "step_size is 0, must be positive"),
-            (["--step-size", "-1e-3"], "step_size is -0.001, must be positive"),
-            (["--step-size", "nan"], "step_size is nan"),
-            (["--step-size", "inf"], "step_size is inf, must be positive and finite"),
+            ([*GIVEN, "--step-size", "1"], "step_size 1 is unstable with localization 300"),
+            ([*GIVEN, "--step-size", "0"], "step_size is 0, must be positive"),
+            ([*GIVEN, "--step-size", "-1e-3"], "step_size is -0.001, must be positive"),
+            ([*GIVEN, "--step-size", "nan"], "step_size is nan"),
+            ([*GIVEN, "--step-size", "inf"], "step_size is inf, must be positive and finite"),
+            (["--step-size", "1e-3"], "--step-size needs --localization"),
+            (["--all-weights", "same"], "--all-weights needs --localization"),
+            ([*GIVEN, "--pilot-target", ".1"], "--pilot-target goes without --localization"),
+            (["--pilot-target", "0"], "the pilot's target is 0, must be positive"),
+            (["--pilot-target", "nan"], "the pilot's target is nan, must be positive"),
             (["--localization", "-5"], "localization is -5, must not be negative"),
             (["--localization", "nan"], "localization is nan"),
             (["--localization", "0"], "--localization 0 needs a --step-size"),

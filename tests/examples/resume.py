@@ -89,10 +89,14 @@ with tempfile.TemporaryDirectory() as work:
     expect(other.returncode == 2 and "n_beta is 30 there, 31 here" in other.stderr, f"other: {other.stderr}")
 
     # A finished run gets more draws and another component.
-    keep = ["--run-directory", work / "kept", "--all-weights", "same"]
+    same = ["--localization", "300", "--all-weights", "same"]
+    keep = ["--run-directory", work / "kept", *same]
     finish(work / "extended", *keep, "--components", "l0h0")
     finish(work / "extended", *keep, "--components", "l0h0,l1h1")
-    finish(work / "direct", "--all-weights", "same", "--components", "l0h0,l1h1")
+    finish(work / "direct", *same, "--components", "l0h0,l1h1")
     expect(arrays(work / "extended") == arrays(work / "direct"), "a component that was added has other bits")
     finish(work / "extended", *keep, "--components", "l0h0,l1h1", "--draws", "100")
+    # What a pilot run chooses for a component does not depend on the others.
+    finish(work / "chosen", "--run-directory", work / "pilot", "--components", "l0h0")
+    finish(work / "chosen", "--run-directory", work / "pilot", "--components", "l0h0,l1h1")
 sys.exit("\n".join(wrong) or 0)

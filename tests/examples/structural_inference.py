@@ -281,6 +281,32 @@ class TrainedElsewhere(TestCase):
         summary = self.check_results(self.folder / "results", components=4, probes=2, tokens=15 + 4, texts=False)
         self.assertEqual(summary["components"], ["l0h1", "l0mlp", "l0h0+l1h1", "embed"])
 
+    def test_localization(self):
+        """Chosen for each component and for all weights, or given."""
+        output = self.succeeds(*TINY)
+        self.assertIn("Localization that puts E[phi] at 0.1", output)
+        summary = json.loads((self.folder / "results/summary.json").read_text())
+        self.assertEqual(summary["settings"]["pilot_target"], .1)
+        self.assertNotIn("localization", summary["settings"])
+        pilot = summary["pilot"]
+        self.assertEqual([c["component"] for c in pilot], ["full", "l0h0", "l1h1"])
+        self.assertEqual(pilot[0]["localization"], summary["all_weights"]["localization"])
+        for chosen, row in zip(pilot[1:], summary["diagnostics"]):
+            self.assertEqual((chosen["localization"], chosen["step_size"]), (row["localization"], row["step_size"]))
+        for chosen in pilot:
+            self.assertTrue(math.isclose(chosen["localization"] * chosen["step_size"], 1, rel_tol=1e-4), chosen)
+            near = chosen["mean_observable"] > 0 and abs(math.log(chosen["mean_observable"] / .1)) <= math.log(1.25) + 1e-4
+            self.assertEqual(chosen["reached"], near, chosen)
+            named = [w for w in summary["warnings"] if w.startswith(chosen["component"] + ": no localization puts")]
+            self.assertEqual(len(named), not near, chosen)
+        self.assertTrue(pilot[0]["reached"])  # with all weights the loss is never flat
+
+        self.succeeds(*TINY, "--localization", "250")
+        summary = json.loads((self.folder / "results/summary.json").read_text())
+        self.assertEqual((summary["settings"]["localization"], summary["settings"]["step_size"]), (250, 1 / 250))
+        self.assertNotIn("pilot", summary)
+        self.assertEqual([d["localization"] for d in summary["diagnostics"]], [250, 250])
+
     def test_help(self):
         done = run(self.folder, "--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

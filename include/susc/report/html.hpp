@@ -12,7 +12,8 @@
 ///   "response_matrix"  {"full": {"value": P x C, "error": P x C}, "restricted": same}; one of the two may be absent,
 ///                      but not that named by "centring"
 ///   "diagnostics"      [{"component", "mean_observable", "mean_observable_error", "llc", "llc_error", "r_hat", "ess",
-///                      "dropped_chains", "draws"}]; may include chains that are no component ("full")
+///                      "dropped_chains", "draws"}]; may include chains that are no component ("full"), and in all
+///                      "localization"
 /// Optional; a section without data does not appear:
 ///   "settings", "versions"   {name: value}
 ///   "principal_components"   {"tokens": {"singular_values": [K], "explained": [K fractions], "loadings": K x C,

@@ -151,19 +151,20 @@ function head_tables() {
 /* ---- diagnostics ---- */
 function diagnostics() {
   if (!data.diagnostics.length) return;
-  const section = show("diagnostics");
+  const section = show("diagnostics"), located = data.diagnostics.every((row) => known(row.localization));
   draws(
       ["component"],
       () => find(".body", section)
                 .replaceChildren(table(
                     [
-                      ["component"], ["E[\u03c6] \u00b1 SE (nats)", true], ["LLC \u00b1 SE", true], ["R\u0302", true],
+                      ["component"], ...(located ? [["\u03b3", true]] : []), ["E[\u03c6] \u00b1 SE (nats)", true], ["LLC \u00b1 SE", true], ["R\u0302", true],
                       ["ESS", true], ["dropped chains", true], ["draws", true]
                     ],
                     data.diagnostics.map(
                         (row) =>
                             h("tr", {class: row.component === state.component ? "chosen" : ""},
                               h("th", {scope: "row"}, row.component),
+                              ...(located ? [cell(significant(row.localization))] : []),
                               cell(with_error(row.mean_observable, row.mean_observable_error)),
                               cell(with_error(row.llc, row.llc_error)),
                               cell(fixed(row.r_hat, 3), !(row.r_hat <= 1.05) || !known(row.r_hat)),

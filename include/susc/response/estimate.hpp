@@ -128,17 +128,6 @@ component_response response_of(component_chains<susceptibility_moments<O, P>, S>
   return response;
 }
 
-namespace detail {
-/// Whose chains are run: those with all weights free first, which also serve a component that is all weights.
-template <class S>
-std::vector<component_plan<S>> sampled_components(sampling_plan<S> const& plan) {
-  std::vector<component_plan<S>> sampled{plan.all_weights};
-  for (auto const& c : plan.components)
-    if (c.moving.size() != plan.all_weights.moving.size()) sampled.push_back(c);
-  return sampled;
-}
-}  // namespace detail
-
 /// What `estimate_susceptibilities` with these arguments will take; tries it out for about 2 % of its time, see
 /// sampling/cost.hpp. Its components are those of the chains, all weights first. Throws susc::error as that would.
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
@@ -147,7 +136,7 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar
                    data_distribution<detail::batch_of<M>, Minibatch> const& data,
                    std::vector<probe<detail::batch_of<M>>> const& probes, sampling_options<S> const& options,
                    E const& run = {}, O const& observable = {}, P const& perturbation = {}) {
-  return estimate_cost(model, center, data, probes, detail::sampled_components(plan_sampling(model, options)), options,
+  return estimate_cost(model, center, data, probes, sampled_components(plan_sampling(model, options)), options,
                        susceptibility_moments<O, P>{observable, perturbation}, run);
 }
 
@@ -164,7 +153,7 @@ susceptibility_result estimate_susceptibilities(M const& model,
                                                 sampling_options<S> const& options, E const& run = {},
                                                 O const& observable = {}, P const& perturbation = {}) {
   auto const plan = plan_sampling(model, options);
-  auto chains = run_chains(model, center, data, probes, detail::sampled_components(plan), options,
+  auto chains = run_chains(model, center, data, probes, sampled_components(plan), options,
                            susceptibility_moments<O, P>{observable, perturbation}, run);
 
   susceptibility_result result;

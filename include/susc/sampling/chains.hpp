@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -41,6 +42,9 @@ struct sampling_options {
   S sampler = {};                            ///< of the same
   /// Chains with all weights free. None: `scaled_to_all_weights` of the two above, from the mean size of the others.
   std::optional<chain_settings<S>> all_weights = {};
+  /// Of single components that are not all weights, by name, instead of `posterior` and `sampler`: those that
+  /// `choose_localization` found, say.
+  std::map<std::string, chain_settings<S>> component_settings = {};
   std::size_t chains = 4;                 ///< a component
   std::size_t draws = 200;                ///< a chain
   std::size_t burn_in = 20;               ///< steps before the first draw
@@ -114,12 +118,33 @@ sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& option
     check(settings.posterior);
     settings.sampler.check(settings.posterior);
   }
+  for (auto const& [name, settings] : options.component_settings) {
+    auto const c =
+        std::find_if(components.begin(), components.end(), [&](component const& x) { return x.name() == name; });
+    require(c != components.end(), "component_settings has '", name, "', which is no component of this run");
+    require(c->size() != everything.size(), "component_settings has '", name,
+            "', which is all weights: their settings are all_weights");
+    check(settings.posterior);
+    settings.sampler.check(settings.posterior);
+  }
   sampling_plan<S> plan{{}, {std::move(everything), free}};
   for (component& c : components) {
     bool const whole = c.size() == plan.all_weights.moving.size();
-    plan.components.push_back({std::move(c), whole ? free : own});
+    auto const chosen = options.component_settings.find(c.name());
+    auto const& settings = whole ? free : chosen != options.component_settings.end() ? chosen->second : own;
+    plan.components.push_back({std::move(c), settings});
   }
   return plan;
+}
+
+/// Whose chains estimates are made of: those with all weights free first, which also serve a component that is all
+/// weights.
+template <class S>
+std::vector<component_plan<S>> sampled_components(sampling_plan<S> const& plan) {
+  std::vector<component_plan<S>> sampled{plan.all_weights};
+  for (auto const& c : plan.components)
+    if (c.moving.size() != plan.all_weights.moving.size()) sampled.push_back(c);
+  return sampled;
 }
 
 /// The chains of one component.
