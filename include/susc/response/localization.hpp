@@ -111,9 +111,10 @@ class localization_search {
 /// For each component that the options name and for all weights, which come first, the localization that puts E[φ] at
 /// the pilot's target: by rounds of short chains from the options' localization on, with the options' burn-in, thinning
 /// and minibatches. The step size changes in inverse proportion, so that ε γ remains as it is; near 1 is best. Same
-/// bits for every executor and number of threads, and for a component whatever others are named. Where no γ is found,
-/// `warning` says why, and the settings are the nearest that were tried. Throws susc::error on unusable settings,
-/// susc::interrupted where options.stop was set: nothing is kept of a pilot, it is run again.
+/// bits for every executor and number of threads, for a component whatever others are named, and for every seed of the
+/// options: runs that differ in it alone sample the same posteriors.
+/// Where no γ is found, `warning` says why, and the settings are the nearest that were tried. Throws susc::error on
+/// unusable settings, susc::interrupted where options.stop was set: nothing is kept of a pilot, it is run again.
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S, Executor E = threads>
 std::vector<chosen_localization<S>> choose_localization(
     M const& model, std::type_identity_t<std::span<detail::scalar_of<M> const>> center,
@@ -126,7 +127,7 @@ std::vector<chosen_localization<S>> choose_localization(
   auto plan = sampled_components(plan_sampling(model, options));
   options.chains = pilot.chains;
   options.draws = pilot.draws;
-  options.seed = random::fold_in(random::key{options.seed}, "choose_localization").bits;
+  options.seed = random::fold_in(random::key{0}, "choose_localization").bits;
   options.progress = {};
   options.run_directory.clear();
 
