@@ -1,0 +1,245 @@
+"""Redoes the study of arXiv 2504.18274 at its scale, from a folder of text to tables: one command, hours.
+
+    python scripts/reproduce.py CORPUS [--output reproduction] [--seeds 1 2 3] [--program FILE] [SETTING VALUE ...]
+
+Trains a two-layer, attention-only transformer of 3.35 M parameters for each seed, on the same data (each subfolder of CORPUS
+is a domain): by scripts/train.py where PyTorch finds a GPU, else by structural_inference itself. Samples around each, the
+first once more with another sampling seed; then writes OUTPUT/tables.md and OUTPUT/tables.json: losses, singular values,
+loadings beside the scores of each head, how well each mode separates induction heads, classes of tokens on each mode, and
+how far seeds agree. The run of each seed is in OUTPUT/seed-S, with its report.
+
+Further settings go to structural_inference in place of the study's, e.g. --context 256. Interrupted or killed, the same
+command goes on: what is done is not done again. Needs NumPy. Without --program, scripts/demo.sh builds the program. Exit
+status: 0; 2 on bad input; else that of the program that failed, 75 if it was interrupted.
+"""
+
+import sys
+
+if sys.path and not sys.flags.safe_path:
+    del sys.path[0]  # this folder: NumPy would take tokenize.py in it for the standard library's
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent
+STUDY = {
+    "--vocabulary": 5000, "--context": 1024, "--width": 256, "--layers": 2, "--heads": 8,
+    "--training-steps": 6400, "--training-batch-size": 16, "--learning-rate": 3e-3, "--tokens-per-domain": 4_000_000,
+    "--chains": 4, "--draws": 200, "--batch-size": 4, "--probe-tokens": 1024, "--evaluation-tokens": 4096,
+}  # fmt: skip
+OURS = ("--corpus", "--output", "--training-seed", "--data-seed", "--seed", "--run-directory", "--prepare", "--model")
+MODES = 3  # principal components in the tables
+
+
+def fail(text):
+    print(f"reproduce.py: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     allow_abbrev=False)
+    parser.add_argument("corpus", type=pathlib.Path, help="a folder with a subfolder a domain, or 'synthetic'")
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("reproduction"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of training")
+    parser.add_argument("--program", type=pathlib.Path, help="structural_inference, already built")
+    known, further = parser.parse_known_args()
+    if str(known.corpus) != "synthetic" and not known.corpus.is_dir():
+        fail(f"CORPUS is '{known.corpus}', must be a folder with a subfolder a domain")
+    if len(set(known.seeds)) != len(known.seeds):
+        fail(f"--seeds are {known.seeds}, must differ")
+    if len(further) % 2 or any(not name.startswith("--") for name in further[::2]):
+        fail(f"further settings are {' '.join(further)}, must be pairs of --NAME and VALUE")
+    settings = dict(zip(further[::2], further[1::2]))
+    for name in OURS:
+        if name in settings:
+            fail(f"{name} is chosen by this script")
+    known.output = known.output.absolute()  # the programs may run in other folders
+    if str(known.corpus) != "synthetic":
+        known.corpus = known.corpus.absolute()
+    return known, STUDY | settings
+
+
+def call(command):
+    print("+", " ".join(map(str, command)), flush=True)
+    status = subprocess.run([*map(str, command)]).returncode
+    if status:
+        sys.exit(status if status > 0 else 128 - status)
+
+
+def has_gpu():
+    found = subprocess.run([sys.executable, "-c", "import torch, sys; sys.exit(not torch.cuda.is_available())"],
+                           stderr=subprocess.DEVNULL, cwd="/")
+    return found.returncode == 0
+
+
+def run(known, settings):
+    """Trains and samples; the folders of results, the first training seed's with another sampling seed last."""
+    program = [known.program] if known.program else ["sh", SCRIPTS / "demo.sh"]
+    flat = [word for pair in settings.items() for word in pair]
+    trained_elsewhere = has_gpu()
+    folders = []
+
+    def infer(folder, training_seed, seed, *more):
+        call([*program, "--corpus", known.corpus, "--output", folder, "--data-seed", known.seeds[0],
+              "--training-seed", training_seed, "--seed", seed, *flat, *more])
+
+    for training_seed in known.seeds:
+        folder = known.output / f"seed-{training_seed}"
+        folders.append(folder)
+        if (folder / "summary.json").exists():
+            continue
+        if trained_elsewhere and not (folder / "model.safetensors").exists():
+            infer(folder, training_seed, 1, "--prepare")
+            call([sys.executable, SCRIPTS / "train.py", folder / "prepared"])
+        infer(folder, training_seed, 1)
+    again = known.output / f"seed-{known.seeds[0]}-again"
+    if not (again / "summary.json").exists():
+        again.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folders[0] / "model.safetensors", again)
+        infer(again, known.seeds[0], 2)
+    return [*folders, again]
+
+
+def load(folder):
+    return json.loads((folder / "summary.json").read_text()) | {"folder": folder}
+
+
+def modes_of(run, how):
+    found = run["principal_components"] and run["principal_components"].get(how)
+    if not found:
+        fail(f"{run['folder']}: there are no principal components, as all chains of a component diverged")
+    return found["tokens"]
+
+
+def scores_of(run, how):
+    suffix = "" if how == run["centring"] else f"_{how}"
+    return np.load(run["folder"] / f"principal_components{suffix}_scores.npy")
+
+
+def correlations(a, b):
+    """|correlation| of each of the first modes' scores of one run with each of the other's, rows of the same tokens."""
+    both = [x[:, :MODES] - x[:, :MODES].mean(axis=0) for x in (a, b)]
+    unit = [x / np.linalg.norm(x, axis=0) for x in both]
+    return np.abs(unit[0].T @ unit[1])
+
+
+def subspace(a, b):
+    """Cosines of the angles between the spaces that the first modes' loadings span (Bjorck, Golub 1973)."""
+    return np.linalg.svd(a[:MODES] @ b[:MODES].T, compute_uv=False)
+
+
+def number(x, digits=2):
+    return "–" if x is None or x != x else f"{x:.{digits}f}".replace("-", "−")
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in lines) + "\n"
+
+
+def tables(runs, again):
+    """The text of tables.md, and its numbers."""
+    parts, numbers = [], {"seeds": {}}
+    names = [run["folder"].name.removeprefix("seed-") for run in runs]
+    classes = runs[0]["token_patterns"] and runs[0]["token_patterns"]["full"]["classes"]
+
+    parts.append("## Losses\nHeld-out, nats a token, mean over the domains.\n")
+    rows = []
+    for name, run in zip(names, runs):
+        mean = {key: float(np.mean([l[key] for l in run["losses"]])) for key in ("model", "unigram", "bigram")}
+        numbers["seeds"][name] = {"losses": mean, "heads": run["heads"]}
+        rows.append([name, *(number(mean[key], 3) for key in mean)])
+    parts.append(table(["seed", "model", "unigram", "bigram"], rows))
+
+    for how in "full", "restricted":
+        parts.append(f"## Modes, {how} centring\nPrincipal components of the per-token matrix (tokens x heads, standardised). "
+                     "Uniform: |cosine| of the loadings with those that are all equal. AUC-L1: how well the loadings tell "
+                     "induction heads (prefix score above .2) from the others of the second layer.\n")
+        rows = []
+        for name, run in zip(names, runs):
+            modes = modes_of(run, how)
+            numbers["seeds"][name][how] = kept = []
+            for k in range(min(MODES, len(modes["singular_values"]))):
+                loadings = np.array(modes["loadings"][k])
+                uniform = float(abs(loadings.sum()) / np.sqrt(len(loadings)))
+                kept.append({"singular_value": modes["singular_values"][k], "explained": modes["explained"][k],
+                             "uniform": uniform, "auc_l1": modes["auc_l1"][k], "loadings": modes["loadings"][k]})
+                rows.append([name, k + 1, number(modes["singular_values"][k], 1), number(100 * modes["explained"][k], 1),
+                             number(uniform), number(modes["auc_l1"][k])])
+        parts.append(table(["seed", "mode", "singular value", "% of variance", "uniform", "AUC-L1"], rows))
+
+        if classes:
+            parts.append(f"Score of each class of tokens less that of all others, ± error, {how} centring.\n")
+            rows = []
+            for name, run in zip(names, runs):
+                found = run["token_patterns"][how]
+                for k in range(MODES):
+                    rows.append([name, k + 1, *(f"{number(found['difference'][q][k])} ± "
+                                                f"{number(found['difference_error'][q][k])}" for q in range(len(classes)))])
+            parts.append(table(["seed", "mode", *classes], rows))
+
+    parts.append("## Heads\nScores on repeated random tokens, and loadings on the first modes (full centring).\n")
+    rows = []
+    for name, run in zip(names, runs):
+        loadings = dict(zip(run["components"], zip(*modes_of(run, "full")["loadings"][:MODES])))
+        for head in run["heads"]:
+            if head["name"] in loadings:
+                rows.append([name, head["name"], number(head["prefix_matching"]), number(head["previous_token"]),
+                             *(number(x) for x in loadings[head["name"]])])
+    parts.append(table(["seed", "head", "prefix matching", "previous token", *(f"mode {k + 1}" for k in range(MODES))], rows))
+
+    parts.append("## Agreement\nBetween training seeds heads cannot be matched, tokens can: |correlation| of the scores of mode "
+                 "i of one seed with mode j of the other. Between two sampling seeds of one model also the cosines of the "
+                 "angles between the spaces of the first modes' loadings.\n")
+    rows = []
+    numbers["agreement"] = []
+    pairs = [(a, b) for a in range(len(runs)) for b in range(a)] + [(None, 0)]
+    for how in "full", "restricted":
+        for a, b in pairs:
+            one = again if a is None else runs[a]
+            same = correlations(scores_of(one, how), scores_of(runs[b], how))
+            label = f"{names[b]}, sampled again" if a is None else f"{names[b]}, {names[a]}"
+            entry = {"seeds": label, "centring": how, "correlations": same.tolist()}
+            angles = "–"
+            if a is None:
+                cosines = subspace(*(np.array(modes_of(x, how)["loadings"]) for x in (one, runs[b])))
+                entry["subspace"] = cosines.tolist()
+                angles = " ".join(number(c) for c in cosines)
+            numbers["agreement"].append(entry)
+            rows.append([how, label, *(" ".join(number(x) for x in row) for row in same.T), angles])
+    parts.append(table(["centring", "seeds", *(f"mode {k + 1} with 1 to {MODES}" for k in range(MODES)), "angles"], rows))
+
+    warnings = {name: run["warnings"] for name, run in zip([*names, f"{names[0]} again"], [*runs, again]) if run["warnings"]}
+    numbers["warnings"] = warnings
+    if warnings:
+        parts.append("## Warnings\n")
+        parts.append("".join(f"- seed {name}: {text}\n" for name, texts in warnings.items() for text in texts))
+    return "\n".join(parts), numbers
+
+
+def write(path, text):
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def main():
+    known, settings = arguments()
+    folders = run(known, settings)
+    *runs, again = map(load, folders)
+    text, numbers = tables(runs, again)
+    said = " ".join(f"{name} {value}" for name, value in settings.items())
+    write(known.output / "tables.md", f"# Tables of {len(runs)} trainings\n\n`{said}`\n\n{text}")
+    write(known.output / "tables.json", json.dumps({"settings": settings, **numbers}, indent=1) + "\n")
+    print(f"\nTables in {known.output / 'tables.md'}")
+
+
+if __name__ == "__main__":
+    main()

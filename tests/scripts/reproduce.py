@@ -1,0 +1,90 @@
+"""reproduce.py PROGRAM SCRIPT: scripts/reproduce.py on tiny trainings of the generated language: its tables hold what the
+runs' files say, and a second call does nothing again. Skipped without NumPy."""
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+if importlib.util.find_spec("numpy") is None:
+    sys.exit(77)
+
+import numpy as np
+
+PROGRAM, SCRIPT = map(os.path.abspath, sys.argv[1:3])
+TINY = ["--vocabulary", "128", "--context", "32", "--width", "16", "--heads", "2", "--training-steps", "30",
+        "--training-batch-size", "8", "--tokens-per-domain", "20000", "--chains", "2", "--draws", "8", "--probe-tokens", "64",
+        "--evaluation-tokens", "64"]  # fmt: skip
+
+
+class Reproduce(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="susc-reproduce-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+
+    def call(self, code, *words):
+        done = subprocess.run([sys.executable, SCRIPT, *words], cwd=self.folder, capture_output=True, text=True, timeout=300,
+                              env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})  # fmt: skip
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def test_tables(self):
+        words = ["synthetic", "--program", PROGRAM, "--seeds", "5", "7", *TINY]
+        self.call(0, *words)
+        out = self.folder / "reproduction"
+        numbers = json.loads((out / "tables.json").read_text())
+        text = (out / "tables.md").read_text()
+        self.assertEqual(list(numbers["seeds"]), ["5", "7"])
+        runs = {name: json.loads((out / f"seed-{name}/summary.json").read_text()) for name in ("5", "7", "5-again")}
+        # One set of data, other weights; the model that is sampled again is the same.
+        self.assertEqual((out / "seed-5/tokens.npy").read_bytes(), (out / "seed-7/tokens.npy").read_bytes())
+        models = {name: (out / f"seed-{name}/model.safetensors").read_bytes() for name in runs}
+        self.assertEqual(models["5"], models["5-again"])
+        self.assertNotEqual(models["5"], models["7"])
+        self.assertEqual([runs[name]["settings"]["seed"] for name in runs], [1, 1, 2])
+        self.assertEqual(runs["5"]["pilot"], runs["5-again"]["pilot"])
+
+        for name in ("5", "7"):
+            for how, suffix in ("full", ""), ("restricted", "_restricted"):
+                loadings = np.load(out / f"seed-{name}/principal_components{suffix}_loadings.npy")
+                singular = np.load(out / f"seed-{name}/principal_components{suffix}_singular_values.npy")
+                for k, kept in enumerate(numbers["seeds"][name][how]):
+                    self.assertAlmostEqual(kept["singular_value"] / singular[k], 1, places=4)
+                    self.assertAlmostEqual(kept["uniform"], abs(np.mean(loadings[k])) * len(loadings[k]) ** .5, places=4)
+                    self.assertIn(f"| {name} | {k + 1} | {singular[k]:.1f} |", text)
+        scores = {name: np.load(out / f"seed-{name}/principal_components_scores.npy") for name in runs}
+        found = {entry["seeds"]: entry for entry in numbers["agreement"] if entry["centring"] == "full"}
+        self.assertEqual(list(found), ["5, 7", "5, sampled again"])
+        for label, other in ("5, 7", "7"), ("5, sampled again", "5-again"):
+            for i in range(3):
+                for j in range(3):
+                    exact = np.corrcoef(scores[other][:, i], scores["5"][:, j])[0, 1]
+                    self.assertAlmostEqual(found[label]["correlations"][i][j], abs(exact), places=9)
+        self.assertEqual(sorted(p.name for p in out.iterdir()), ["seed-5", "seed-5-again", "seed-7", "tables.json", "tables.md"])
+
+        before = {p: p.stat().st_mtime_ns for p in out.rglob("*.npy")}
+        again = self.call(0, *words)
+        self.assertNotIn("+ ", again.stdout)
+        self.assertEqual(before, {p: p.stat().st_mtime_ns for p in out.rglob("*.npy")})
+        self.assertEqual(text, (out / "tables.md").read_text())
+
+    def test_bad_input(self):
+        for words, says in [
+            (["nowhere"], "CORPUS is 'nowhere', must be a folder"),
+            (["synthetic", "--seeds", "1", "1"], "must differ"),
+            (["synthetic", "--context"], "must be pairs"),
+            (["synthetic", "--seed", "3"], "--seed is chosen by this script"),
+        ]:
+            done = self.call(2, *words)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(done.stdout, "")
+            self.assertFalse((self.folder / "reproduction").exists())
+        self.assertIn("draws is 0", self.call(2, "synthetic", "--program", PROGRAM, *TINY, "--draws", "0").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
