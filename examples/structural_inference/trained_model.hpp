@@ -1,5 +1,8 @@
 #pragma once
 // The language model of a run: trained here, read again from an earlier run, or trained elsewhere.
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <iostream>
@@ -7,6 +10,8 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "data.hpp"
 #include "options.hpp"
@@ -39,6 +44,27 @@ inline susc::transformer_config configuration(options const& o, prepared_data co
           .heads = o.heads.value_or(8),
           .mlp_width = o.mlp_width,
           .tied = o.tied};
+}
+
+/// Before a model is trained for which there is no room: the system may give out memory that it does not have.
+inline void check_memory(susc::transformer_config const& config) {
+  // Weights, four gradients and AdamW's two moments of each.
+  double const bytes = 7. * sizeof(float) * static_cast<double>(susc::transformer_layout{config}.size());
+  double const there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  susc::require(bytes < there, "training this model takes ", bytes / 1e9, " GB of memory, this machine has ",
+                there / 1e9, " GB: a smaller --width, --layers or --vocabulary would help");
+}
+
+/// Those asked for, or every head; throws susc::error unless the model has them, and each is given once.
+inline std::vector<std::string> components_of(options const& o, susc::transformer_config const& config) {
+  if (o.components.empty()) return susc::head_names(config);
+  auto const known = susc::dynamic_transformer(config).components();
+  for (std::string const& name : o.components) {
+    susc::find_component(known, name);
+    susc::require(std::count(o.components.begin(), o.components.end(), name) == 1, "component '", name,
+                  "' is given twice");
+  }
+  return o.components;
 }
 
 /// Where a training is kept until its weights are saved.
