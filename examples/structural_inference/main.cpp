@@ -2,8 +2,6 @@
 //   structural_inference                          trains on text found on this machine, samples, writes results/
 //   structural_inference --corpus DIR             each subfolder of DIR a domain
 //   structural_inference --model FILE.safetensors --pretraining FILE.npy --probe NAME=FILE.npy ...
-#include <unistd.h>
-
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
@@ -156,21 +154,11 @@ void commit(susc::staged_directory& results, std::filesystem::path const& output
   }
 }
 
-/// Before a model is trained for which there is no room: the system may give out memory that it does not have.
-void check_memory(susc::transformer_config const& config) {
-  // Weights, four gradients and AdamW's two moments of each.
-  double const bytes = 7. * sizeof(float) * static_cast<double>(susc::transformer_layout{config}.size());
-  double const there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  susc::require(bytes < there, "training this model takes ", bytes / 1e9, " GB of memory, this machine has ",
-                there / 1e9, " GB: a smaller --width, --layers or --vocabulary would help");
-}
-
 void run(options const& o, std::atomic<bool> const* stop) {
   stopwatch const whole;
   // Checked before anything is computed, so that no long run fails at its end.
   susc::staged_directory results_folder(o.output);
   check_sampling(o);
-  auto components = o.components;
   run_results results;
   results.versions = versions();
   auto const timed = [&](std::string name, double tokens, auto&& work) {
@@ -195,12 +183,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   if (!o.external()) check_memory(config);
   susc::require(config.context >= shortest_context, "the model's context is ", config.context, " tokens, at least ",
                 shortest_context, " are needed to score heads on repeated tokens");
-  if (components.empty()) components = susc::head_names(config);
-  auto const known = susc::dynamic_transformer(config).components();
-  for (std::string const& name : components) {
-    susc::find_component(known, name);
-    susc::require(std::count(components.begin(), components.end(), name) == 1, "component '", name, "' is given twice");
-  }
+  auto const components = components_of(o, config);
   if (o.prepare) return prepare(o, data);
   if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
   auto const& model = trained->model;

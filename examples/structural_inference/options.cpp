@@ -9,12 +9,17 @@
 
 namespace structural_inference {
 
-std::optional<options> parse(int argc, char** argv) {
+std::optional<options> parse(int argc, char** argv, program called) {
   options o;
+  bool const development = called == program::development;
   CLI::App app{
-      "Structural inference: from a language model and datasets to its response matrix and its modes.\n"
-      "Trains a small transformer on text, or takes one trained elsewhere; samples around its weights; writes\n"
-      "the susceptibilities of every attention head to each dataset, with errors, and a report.\n"};
+      development
+          ? "Development over training: learning coefficients, susceptibilities, their modes and head scores at\n"
+            "checkpoints of a training, all sampled with the same settings and probes; a report with a slider.\n"
+          : "Structural inference: from a language model and datasets to its response matrix and its modes.\n"
+            "Trains a small transformer on text, or takes one trained elsewhere; samples around its weights; writes\n"
+            "the susceptibilities of every attention head to each dataset, with errors, and a report.\n"};
+  if (development) o.output = "development", o.snapshots = 20;
   app.option_defaults()->always_capture_default();
   std::string centring = "full";
 
@@ -48,7 +53,8 @@ std::optional<options> parse(int argc, char** argv) {
   model->add_option("--weight-decay", o.weight_decay, "of AdamW, on the matrices of heads, MLP and unembedding");
   model->add_option("--training-seed", o.training_seed,
                     "of initial weights, training and, unless they have their own, data");
-  model->add_option("--snapshots", o.snapshots,
+  std::string const snapshots = development ? "--checkpoints" : "--snapshots";
+  model->add_option(snapshots, o.snapshots,
                     "weights saved while training, after log-spaced steps: OUTPUT/snapshots/STEP.safetensors");
 
   auto* sampling = app.add_option_group("Sampling");
@@ -121,6 +127,7 @@ std::optional<options> parse(int argc, char** argv) {
   positive(o.probe_tokens, "--probe-tokens");
   positive(o.tokens_per_domain, "--tokens-per-domain");
   susc::require(app.count("--model") == 0 || o.external(), "--model is empty, must be FILE.safetensors");
+  susc::require(!development || !o.external(), "--model is one set of weights; a development is that of a training");
   if (o.external()) {
     susc::require(!o.pretraining.empty(), "--model needs --pretraining FILE.npy, token ids of its training data");
     susc::require(!o.probes.empty(), "--model needs at least one --probe NAME=FILE.npy");
@@ -136,7 +143,8 @@ std::optional<options> parse(int argc, char** argv) {
   susc::require(o.context.value_or(64) >= shortest_context, "--context is ", o.context.value_or(64),
                 ", must be at least ", shortest_context, " to score heads on repeated tokens");
   susc::require(o.training_steps.value_or(1) > 0, "--training-steps is 0, must be at least 1");
-  susc::require(o.snapshots != 1, "--snapshots is 1, must be 0 or at least 2: the first step and the last");
+  susc::require(o.snapshots != 1 && (o.snapshots > 0 || !development), snapshots, " is ", o.snapshots, ", must be ",
+                development ? "" : "0 or ", "at least 2: the first step and the last");
   double const rate = o.learning_rate.value_or(1);
   susc::require(std::isfinite(rate) && rate > 0, "--learning-rate is ", rate, ", must be positive");
   susc::require(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "--weight-decay is ", o.weight_decay,

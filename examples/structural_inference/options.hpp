@@ -46,7 +46,10 @@ struct options {
   bool synthetic() const { return corpus == "synthetic"; }
 };
 
+/// The programs with these options; that of the development samples around every snapshot, called checkpoint there.
+enum class program { structural_inference, development };
+
 /// Nothing if only help was asked for, which is printed. Throws susc::error.
-std::optional<options> parse(int argc, char** argv);
+std::optional<options> parse(int argc, char** argv, program called = program::structural_inference);
 
 }  // namespace structural_inference

@@ -1,5 +1,8 @@
 #pragma once
 // The language model of a run: trained here, read again from an earlier run, or trained elsewhere.
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <iostream>
@@ -7,6 +10,8 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "data.hpp"
 #include "options.hpp"
@@ -41,6 +46,27 @@ inline susc::transformer_config configuration(options const& o, prepared_data co
           .tied = o.tied};
 }
 
+/// Before a model is trained for which there is no room: the system may give out memory that it does not have.
+inline void check_memory(susc::transformer_config const& config) {
+  // Weights, four gradients and AdamW's two moments of each.
+  double const bytes = 7. * sizeof(float) * static_cast<double>(susc::transformer_layout{config}.size());
+  double const there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  susc::require(bytes < there, "training this model takes ", bytes / 1e9, " GB of memory, this machine has ",
+                there / 1e9, " GB: a smaller --width, --layers or --vocabulary would help");
+}
+
+/// Those asked for, or every head; throws susc::error unless the model has them, and each is given once.
+inline std::vector<std::string> components_of(options const& o, susc::transformer_config const& config) {
+  if (o.components.empty()) return susc::head_names(config);
+  auto const known = susc::dynamic_transformer(config).components();
+  for (std::string const& name : o.components) {
+    susc::find_component(known, name);
+    susc::require(std::count(o.components.begin(), o.components.end(), name) == 1, "component '", name,
+                  "' is given twice");
+  }
+  return o.components;
+}
+
 /// Where a training is kept until its weights are saved.
 inline std::filesystem::path training_directory_of(options const& o) {
   return o.output / "training";
@@ -55,7 +81,7 @@ inline susc::training_options training_of(options const& o) {
                                   .seed = o.training_seed,
                                   .run_directory = training_directory_of(o),
                                   .seconds_between_checkpoints = o.checkpoint_seconds};
-  if (o.snapshots > 0) training.snapshot_steps = susc::log_spaced(1, training.steps, o.snapshots);
+  if (o.snapshots > 0) training.snapshot_steps = susc::checkpoint_steps(training.steps, o.snapshots);
   return training;
 }
 
@@ -80,8 +106,28 @@ inline nlohmann::json training_settings(options const& o, prepared_data const& d
   return settings;
 }
 
-/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data. Interrupted, it
-/// goes on with the next run.
+inline std::filesystem::path snapshot_file(options const& o, std::size_t steps) {
+  return o.output / "snapshots" / (std::to_string(steps) + ".safetensors");
+}
+
+/// What a snapshot is recognised by, as the trained model is.
+inline nlohmann::json snapshot_settings(nlohmann::json settings, std::size_t steps) {
+  settings["snapshot_after"] = steps;
+  return settings;
+}
+
+/// The weights of a file if they are those of these settings. Throws susc::error where there are none.
+inline weights read_weights(std::filesystem::path const& file, std::size_t parameters, nlohmann::json const& settings) {
+  auto loaded = susc::load_transformer<float>(file);
+  // As JSON: scripts/train.py spaces it differently.
+  auto const described = nlohmann::json::parse(loaded.metadata["training"], nullptr, false);
+  susc::require(described == settings && loaded.weights.size() == parameters, file.string(),
+                " was trained with other settings");
+  return std::move(loaded.weights);
+}
+
+/// Trains, or reads OUTPUT/model.safetensors if it was trained with the same settings on the same data and has its
+/// snapshots beside it. Interrupted, it goes on with the next run.
 inline trained_model train(options const& o, prepared_data const& data, std::atomic<bool> const* stop) {
   susc::transformer_config const config = configuration(o, data);
   susc::dynamic_transformer const model(config);
@@ -96,12 +142,11 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
             << " parameters" << std::endl;
   if (std::filesystem::exists(file)) {
     try {
-      auto loaded = susc::load_transformer<float>(file);
-      if (loaded.metadata["training"] == settings.dump() && loaded.weights.size() == model.parameter_count()) {
-        std::cout << "  trained before with these settings: " << file.string() << std::endl;
-        return {model, std::move(loaded.weights), settings};
-      }
-      std::cout << "  " << file.string() << " was trained with other settings: training anew" << std::endl;
+      auto w = read_weights(file, model.parameter_count(), settings);
+      for (std::size_t const steps : training.snapshot_steps)
+        read_weights(snapshot_file(o, steps), model.parameter_count(), snapshot_settings(settings, steps));
+      std::cout << "  trained before with these settings: " << file.string() << std::endl;
+      return {model, std::move(w), settings};
     } catch (susc::error const& e) {
       std::cout << "  " << e.what() << ": training anew" << std::endl;
     }
@@ -125,9 +170,7 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
           done = step + 1;
         },
         [&](std::size_t steps, std::span<float const> weights) {
-          auto described = settings;
-          described["snapshot_after"] = steps;
-          save(o.output / "snapshots" / (std::to_string(steps) + ".safetensors"), described, weights);
+          save(snapshot_file(o, steps), snapshot_settings(settings, steps), weights);
         });
   } catch (susc::training_diverged const&) {
     std::filesystem::remove_all(training.run_directory);  // there is nothing in it to go on from

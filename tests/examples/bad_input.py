@@ -1,4 +1,4 @@
-"""bad_input.py STRUCTURAL_INFERENCE CALIBRATE: command lines that make no sense, and damaged files.
+"""bad_input.py STRUCTURAL_INFERENCE CALIBRATE DEVELOPMENT: command lines that make no sense, and damaged files.
 
 Each must end with exit code 2, one line on stderr that begins with the program's name and holds the words given, and
 must leave every folder as it was. Standard library only.
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-PROGRAMS = {os.path.basename(path): os.path.abspath(path) for path in sys.argv[1:3]}
+PROGRAMS = {os.path.basename(path): os.path.abspath(path) for path in sys.argv[1:4]}
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 MODEL, TOKENS = FIXTURES / "gelu_untied.safetensors", FIXTURES / "gelu_untied_tokens.npy"
 GIVEN = ["--localization", "300"]
@@ -313,6 +313,23 @@ class BadInput(unittest.TestCase):
             (["--pretraining", "missing.npy"], "missing.npy", "No such file"),
             (["--pretraining", FIXTURES], FIXTURES, "not a regular file"),
         ])  # fmt: skip
+
+    def test_development(self):
+        self.all_refused("development", TRAINED, [
+            (["--checkpoints", "1"], "--checkpoints is 1, must be at least 2"),
+            (["--checkpoints", "0"], "--checkpoints is 0, must be at least 2"),
+            (["--checkpoints", "-1"], "--checkpoints", "-1 is negative"),
+            (["--snapshots", "4"], "--snapshots"),
+            (["--model", MODEL], "--model is one set of weights"),
+            (["--components", "l0h0,l7h9"], "unknown component 'l7h9'"),
+            (["--components", "l0h0,l0h0"], "l0h0", "twice"),
+            (["--localization", "0"], "--localization 0 needs a --step-size"),
+            (["--output", "a_file"], "a_file", "not a folder"),
+            (["--output", "in_the_way"], "in the way of the trained model"),
+            (["--run-directory", "a_file"], "--run-directory cannot be used"),
+            (["--context", "3"], "--context is 3"),
+        ])  # fmt: skip
+        self.refused("development", ["--corpus", "missing"], "missing")
 
 
 if __name__ == "__main__":

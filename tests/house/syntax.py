@@ -13,7 +13,8 @@ split = sys.argv.index("--")
 packages = ["eigen3", "xtensor", "xsimd", "nlohmann_json"]
 found = subprocess.run(["pkg-config", "--cflags", *packages], capture_output=True, text=True, check=True).stdout.split()
 command = [sys.argv[1], "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", root / "include",
-           "-I", root / "tests", "-I", root / "examples/calibrate", *(f.replace("-I", "-isystem") for f in found),
+           "-I", root / "tests", "-I", root / "examples/calibrate", "-I", root / "examples/development",
+           *(f.replace("-I", "-isystem") for f in found),
            '-DSUSC_FIXTURES=""', *sys.argv[2:split]]
 
 

@@ -138,6 +138,22 @@ TEST_CASE("less than full rank: a minimiser, and of those the one nearest to the
   CHECK(off_orthogonal(found.rotation) < 1e-13);
   CHECK(found.residual < 1e-12);
   CHECK(distance(rotated(few, found.rotation), rotated(few, planted)) < 1e-12);
+  // Turned in the plane of its two rows, whose complement is in no direction of its own, and stays.
+  matrix plane = few;
+  for (std::size_t r = 0; r != 2; ++r) {
+    double along = 0, length = 0;
+    for (std::size_t k = 0; r == 1 && k != 5; ++k) along += plane(1, k) * plane(0, k);
+    for (std::size_t k = 0; k != 5; ++k)
+      plane(r, k) -= along * plane(0, k) * double(r), length += std::pow(plane(r, k), 2);
+    for (std::size_t k = 0; k != 5; ++k) plane(r, k) /= std::sqrt(length);
+  }
+  matrix turn = identity(5);
+  for (std::size_t i = 0; i != 5; ++i)
+    for (std::size_t j = 0; j != 5; ++j)
+      turn(i, j) += (std::cos(1.) - 1) * (plane(0, i) * plane(0, j) + plane(1, i) * plane(1, j)) +
+                    std::sin(1.) * (plane(0, i) * plane(1, j) - plane(1, i) * plane(0, j));
+  REQUIRE(off_orthogonal(turn) < 1e-13);
+  CHECK(distance(procrustes_rotation(few, rotated(few, turn)).rotation, turn) < 1e-12);
   // The plane of the first two turns by a quarter; nothing is known of the rest, which stays.
   matrix a = random_matrix(40, 4, 3), b = a;
   for (std::size_t r = 0; r != 40; ++r) {

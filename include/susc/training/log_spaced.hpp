@@ -26,4 +26,22 @@ inline std::vector<std::size_t> log_spaced(std::size_t first, std::size_t last, 
   return steps;
 }
 
+/// The steps of `count` checkpoints of a training of `last` steps: 0, 1 and `last` among them, from 1 on each the same
+/// multiple of the one before as far as whole steps allow; where they do not, early on, every step. Ascending, and
+/// `count` of them, or all last + 1 if there are no more. Throws susc::error unless last is at least 1, count 2.
+inline std::vector<std::size_t> checkpoint_steps(std::size_t last, std::size_t count) {
+  require(last >= 1, "checkpoint_steps: the last step is 0, must be at least 1");
+  require(count >= 2, "checkpoint_steps: count is ", count, ", must be at least 2: the first step and the last");
+  std::vector<std::size_t> steps{0};
+  if (count > 2 && last > 1) steps.push_back(1);
+  for (std::size_t left = count - steps.size(); left > 1 && steps.back() + 1 < last; --left) {
+    // What is left is spaced anew: a step that had to be farther than its place takes nothing from those after it.
+    double const from = static_cast<double>(steps.back()), room = static_cast<double>(last) / from;
+    double const next = std::round(from * std::pow(room, 1 / static_cast<double>(left)));
+    steps.push_back(std::max(steps.back() + 1, static_cast<std::size_t>(next)));
+  }
+  steps.push_back(last);
+  return steps;
+}
+
 }  // namespace susc

@@ -1,0 +1,35 @@
+#include "measure.hpp"
+
+#include <limits>
+#include <utility>
+
+#include "../structural_inference/sampling.hpp"
+
+namespace development {
+
+checkpoint measure(options const& o, std::vector<std::string> const& components, trained_model const& at,
+                   prepared_data const& data, std::size_t step, std::function<void(std::size_t)> progress,
+                   std::atomic<bool> const* stop) {
+  checkpoint c;
+  c.step = step;
+  for (auto const& probe : data.probes) c.losses.push_back(mean_loss(at, probe.batch));
+  c.scores = scores_of(at, data, o);
+  auto const found = structural_inference::sample(o, components, at, data, std::move(progress), stop);
+  c.diagnostics = found.diagnostics();
+  c.all_weights = susc::diagnose(found.all_weights);
+  c.response = found.response_matrix(o.centring);
+  c.tokens = found.example_susceptibilities(o.centring).value;
+  c.warnings = found.warnings();
+  // Where every chain diverged there are no rows; all checkpoints have the same.
+  std::size_t rows = 0;
+  for (auto const& probe : data.probes) rows += probe.batch.example_count();
+  for (auto const& [matrix, count] : {std::pair(&c.response.value, data.probes.size()),
+                                      std::pair(&c.response.error, data.probes.size()), std::pair(&c.tokens, rows)})
+    if (matrix->shape(0) != count) {
+      matrix->resize({count, components.size()});
+      matrix->fill(std::numeric_limits<double>::quiet_NaN());
+    }
+  return c;
+}
+
+}  // namespace development
