@@ -41,8 +41,12 @@ key("ArrowRight");
 said.second = beside()[2];
 key("Escape");
 said.after = [beside(), coloured()];
+const outside = () => +(/(\\d+) tokens outside/.exec(find("#map .legend").textContent) ?? [0, 0])[1];
+said.outside = [outside()];
 key("+");
-said.closer = find("#map .legend").textContent;
+said.outside.push(outside());
+key("-");
+said.outside.push(outside());
 const box = sheet.getBoundingClientRect();
 for (let x = 60; x < box.width && find("#tip").hidden; x += 7)
   sheet.dispatchEvent(
@@ -89,7 +93,7 @@ expected = {
     "a key chooses a token of the cluster": said["first"].rstrip().endswith("cluster 2"),
     "keys go on to another": said["second"].rstrip().endswith("cluster 2") and said["second"] != said["first"],
     "nothing is chosen after Escape": said["after"] == [said["nothing"], said["all"]],
-    "closer, there are tokens outside": "tokens outside" in said["closer"],
+    "closer, more tokens are outside": said["outside"][0] == said["outside"][2] < said["outside"][1],
     "a token under the pointer": len(said["tip"]) == 4 and "PC1" in said["tip"][3],
     "another axis": said["axis"],
 }
