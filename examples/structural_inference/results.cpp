@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <xtensor/xtensor.hpp>
 
+#include "clusters.hpp"
 #include "susc/data/token_pattern.hpp"
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
@@ -16,15 +18,14 @@
 
 namespace structural_inference {
 
-namespace {
-
-/// For JSON: what is not finite is null, and no more digits than an error bar needs.
 json number(double value) {
   if (!std::isfinite(value)) return nullptr;
   if (value == 0) return 0;
   double const scale = std::pow(10, 5 - std::ceil(std::log10(std::abs(value))));
   return std::isfinite(scale) && scale > 0 ? std::round(value * scale) / scale : value;
 }
+
+namespace {
 
 json rows_of(xt::xtensor<double, 2> const& matrix) {
   json rows = json::array();
@@ -275,6 +276,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
   token_rows const rows = rows_of_tokens(data);
   json matrices, principal, patterns, top, balance;
   susc::response_estimates chosen_tokens;
+  std::optional<susc::principal_modes> chosen_modes;
   for (auto const how : {susc::centring::full, susc::centring::restricted}) {
     std::string const suffix = how == chosen ? "" : std::string("_") + name_of(how);
     auto const matrix = results.response.response_matrix(how);
@@ -285,7 +287,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
     susc::write_npy(folder / ("token_susceptibilities" + suffix + "_error.npy"), tokens.error);
     matrices[name_of(how)] = {{"value", rows_of(matrix.value)}, {"error", rows_of(matrix.error)}};
     if (complete(tokens.value)) {
-      auto const modes = susc::principal_components(tokens.value);
+      auto modes = susc::principal_components(tokens.value);
       principal[name_of(how)] = {{"tokens", modes_of(modes, labels)},
                                  {"probes", modes_of(susc::principal_components(matrix.value), labels)}};
       susc::write_npy(folder / ("principal_components" + suffix + "_singular_values.npy"), modes.singular_values);
@@ -293,11 +295,14 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
       susc::write_npy(folder / ("principal_components" + suffix + "_scores.npy"), modes.scores);
       if (data.pieces_are_text) patterns[name_of(how)] = scores_of_patterns(modes.scores, rows);
       top[name_of(how)] = top_tokens(modes.scores, data);
+      if (how == chosen) chosen_modes = std::move(modes);
     }
     balance[name_of(how)] = balance_of(components, tokens.value, rows.sequence);
     if (how == chosen) chosen_tokens = std::move(tokens);
   }
-  susc::write_npy(folder / "tokens.npy", token_table(data));
+  auto const table = token_table(data);
+  susc::write_npy(folder / "tokens.npy", table);
+  auto const structure = write_clusters(folder, chosen_modes, data, table, rows.patterns, results.expected.workers);
   if (data.pieces_are_text) susc::write_npy(folder / "token_patterns.npy", pattern_table(rows.patterns));
   susc::write_npy<float>(folder / "token_losses.npy", results.token_losses, {results.token_losses.size()});
 
@@ -340,6 +345,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
                {"token_patterns", patterns},
                {"top_tokens", top},
                {"sign_balance", balance},
+               {"clusters", structure.clusters},
                {"heads", heads},
                {"losses", losses},
                {"diagnostics", diagnostics_of(results.response)},
@@ -365,6 +371,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
   report["settings"].erase("model");
   report["title"] = "Structural inference: susceptibilities of " + std::to_string(components.size()) + " components";
   report["traces"] = traces;
+  if (!structure.map.is_null()) report["token_map"] = structure.map;
   report["text"] = text_of(data, results, chosen_tokens);
   for (char const* name : {"principal_components", "token_patterns", "top_tokens", "sign_balance"}) {
     if (summary[name].contains(name_of(chosen)))

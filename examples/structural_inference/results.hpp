@@ -43,6 +43,9 @@ inline char const* name_of(susc::centring c) {
   return c == susc::centring::full ? "full" : "restricted";
 }
 
+/// For JSON: what is not finite is null, and no more digits than an error bar needs.
+json number(double value);
+
 /// Writes into `folder`, which the caller commits. Returns the summary.
 json write(std::filesystem::path const& folder, run_results const& results, prepared_data const& data,
            susc::centring chosen);

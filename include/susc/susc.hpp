@@ -84,6 +84,7 @@
 #include "susc/report/html.hpp"
 #include "susc/report/page.hpp"
 #include "susc/report/page_figures.hpp"
+#include "susc/report/page_map.hpp"
 #include "susc/report/page_script.hpp"
 #include "susc/report/page_tables.hpp"
 #include "susc/report/progress.hpp"

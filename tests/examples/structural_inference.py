@@ -84,7 +84,8 @@ class TestCase(unittest.TestCase):
         """Every file of a run, its shape, and that they agree with each other; `length`: of training sequences; `texts`: of tokens."""
         other = {"full": "restricted", "restricted": "full"}[chosen]
         modes = min(tokens, components)
-        expected = {"tokens.npy": (tokens, 4), "token_losses.npy": (tokens,)}
+        expected = {"tokens.npy": (tokens, 4), "token_losses.npy": (tokens,), "token_clusters.npy": (tokens,),
+                    "principal_components_whitened_scores.npy": (tokens, modes)}  # fmt: skip
         if texts:
             expected["token_patterns.npy"] = (tokens, 8)
         for suffix in ["", "_" + other]:
@@ -111,7 +112,7 @@ class TestCase(unittest.TestCase):
 
         summary = json.loads((results / "summary.json").read_text(), parse_constant=constant)
         for key in ["settings", "versions", "data", "components", "probes", "centring", "response_matrix",
-                    "principal_components", "token_patterns", "top_tokens", "sign_balance", "heads", "losses", "diagnostics",
+                    "principal_components", "token_patterns", "top_tokens", "sign_balance", "clusters", "heads", "losses", "diagnostics",
                     "warnings", "timings"]:  # fmt: skip
             self.assertIn(key, summary)
         self.assertEqual(summary["centring"], chosen)
@@ -135,6 +136,7 @@ class TestCase(unittest.TestCase):
                 classes = read_npy(results / "token_patterns.npy")[1]
                 self.check_patterns(summary["token_patterns"][how], classes, scores, tokens, modes)
         page = (results / "report.html").read_text()
+        self.check_clusters(summary, results, page, texts)
         self.assertIsNone(re.search(r"https?://(?!www\.w3\.org/)", page))  # but the names of XML name spaces
         self.assertTrue(page.rstrip().endswith("</html>"))
         return summary
@@ -156,6 +158,72 @@ class TestCase(unittest.TestCase):
             self.assertAlmostEqual(row["expressed_share"], len(expressed) / (len(each) // components), delta=1e-5)
             self.assertAlmostEqual(row["expressed_mean"] / (sum(expressed) / len(expressed)), 1, delta=1e-4)
             self.assertGreater(row["expressed_share_error"], 0)
+
+    def check_clusters(self, summary, results, page, texts):
+        """Clusters against the graph of nearest neighbours made anew, and the map of the report against the arrays."""
+        found = summary["clusters"]
+        (tokens, dimensions), points = read_npy(results / "principal_components_whitened_scores.npy")
+        rows = [points[dimensions * j : dimensions * (j + 1)] for j in range(tokens)]
+        for a in range(dimensions):
+            for b in range(dimensions):
+                self.assertAlmostEqual(sum(row[a] * row[b] for row in rows) / tokens, a == b, delta=1e-9)
+        scores = read_npy(results / "principal_components_scores.npy")[1]
+        deviation = math.sqrt(sum(x * x for x in scores[::dimensions]) / tokens)
+        self.assertLess(max(abs(s - deviation * row[0]) for s, row in zip(scores[::dimensions], rows)), 1e-9 * deviation)
+        cluster = list(read_npy(results / "token_clusters.npy")[1])
+        table = read_npy(results / "tokens.npy")[1]
+        classes = read_npy(results / "token_patterns.npy")[1] if texts else []
+        self.assertEqual(found["tokens"], tokens)
+        self.assertEqual(found["tokens_of_probes"], [table[::4].count(p) for p in range(len(summary["probes"]))])
+        self.assertEqual(found["tokens_of_classes"], [sum(classes[q::8]) for q in range(8)] if texts else [])
+        self.assertEqual(len(found["classes"]), len(found["tokens_of_classes"]))
+        self.assertEqual(sorted(set(cluster) - {-1}), list(range(len(found["found"]))))
+        if tokens < 100:
+            self.assertEqual(found["missing"], f"there are {tokens} tokens; clusters need 100")
+            self.assertEqual(found["found"], [])
+        else:
+            neighbours = [set() for _ in rows]
+            for i, row in enumerate(rows):
+                near = sorted(range(tokens), key=lambda j: (math.dist(row, rows[j]), j))
+                for j in [j for j in near[:16] if j != i][:15]:
+                    neighbours[i].add(j)
+                    neighbours[j].add(i)
+            ends = sum(map(len, neighbours))
+            self.assertAlmostEqual(found["highest_conductance"] / found["structureless_conductance"], 0.75, delta=1e-4)
+            for number, each in enumerate(found["found"]):
+                members = {j for j in range(tokens) if cluster[j] == number}
+                self.assertEqual(each["size"], len(members))
+                self.assertTrue(10 <= len(members) <= tokens // 10)
+                volume = sum(len(neighbours[j]) for j in members)
+                cut = sum(len(neighbours[j] - members) for j in members)
+                self.assertAlmostEqual(each["conductance"], cut / min(volume, ends - volume), delta=1e-4)
+                self.assertLessEqual(each["conductance"], found["highest_conductance"] + 1e-5)
+                self.assertEqual(each["probes"], [sum(table[4 * j] == p for j in members) for p in range(len(summary["probes"]))])
+                self.assertEqual(each["classes"], [sum(classes[8 * j + q] for j in members) for q in range(8)] if texts else [])
+                self.assertEqual(len(each["examples"]), min(12, len(members)))
+                self.assertTrue(all(example["row"] in members for example in each["examples"]))
+                counts = [entry["count"] for entry in each["tokens"]]
+                self.assertEqual(counts, sorted(counts, reverse=True))
+                self.assertEqual(counts[0], max(sum(table[4 * j + 3] == t for j in members) for t in table[3::4]))
+        data = json.loads(re.search(r'id="data">(.*?)</script', page, re.DOTALL)[1])
+        self.assertEqual(data["clusters"], found)
+        if dimensions < 2:
+            self.assertNotIn("token_map", data)
+            return
+        shown = data["token_map"]
+        self.assertEqual((shown["rows"], shown["row"], shown["cluster"]), (tokens, list(range(tokens)), cluster))
+        for k, axis in enumerate(shown["axes"]):
+            self.assertEqual(axis["name"], f"PC{k + 1}")
+            self.assertLess(max(abs(x - row[k]) for x, row in zip(axis["values"], rows, strict=True)), 1e-3)
+        for j in range(tokens):
+            self.assertEqual(shown["sequences"][shown["sequence"][j]]["probe"], table[4 * j])
+            self.assertEqual(shown["position"][j], table[4 * j + 2])
+        for each in found["found"]:
+            for example in each["examples"]:
+                at = shown["position"][example["row"]]
+                sequence = [shown["pieces"][k] for k in shown["sequences"][shown["sequence"][example["row"]]]["tokens"]]
+                self.assertEqual("".join(sequence[max(0, at - 16) : at]), example["before"])
+                self.assertEqual((sequence[at], "".join(sequence[at + 1 : at + 9])), (example["token"], example["after"]))
 
     def check_patterns(self, found, classes, scores, tokens, modes):
         self.assertEqual(found["classes"], ["word start", "word part", "word end", "induction", "delimiter", "spacing",
@@ -208,6 +276,20 @@ class Trained(TestCase):
         self.check_results(self.folder / "results", components=2, probes=4, tokens=4 * 64, chosen="restricted", length=33)
         self.assertEqual(before["response_matrix_restricted.npy"],
                          (self.folder / "results/response_matrix.npy").read_bytes())  # fmt: skip
+
+    def test_clusters(self):
+        """Where there are any: the brackets of the generated language, each by itself."""
+        settings = ["--heads", "8", "--width", "32", "--training-steps", "100", "--probe-tokens", "256"]
+        tiny = dict(zip(TINY[::2], TINY[1::2])) | dict(zip(settings[::2], settings[1::2]))
+        del tiny["--components"]
+        self.succeeds(*(word for pair in tiny.items() for word in pair), "--output", "results", "--threads", "2")
+        summary = self.check_results(self.folder / "results", components=16, probes=4, tokens=4 * 256, length=33)
+        found = summary["clusters"]["found"]
+        self.assertGreater(len(found), 5)
+        brackets = summary["probes"].index("brackets")
+        for each in found[:5]:
+            self.assertGreater(each["probes"][brackets], 0.8 * each["size"])
+            self.assertGreater(each["tokens"][0]["count"], 0.8 * each["size"])
 
     def test_text(self):
         words = random.Random(1)

@@ -177,3 +177,94 @@ TEST_CASE("html_report: top tokens and the balance of signs have all their field
   data["sign_balance"] = json::array({{{"component", "block_0"}}});
   CHECK(message_of(data).find("'sign_balance[0].expressed_share' is missing") != std::string::npos);
 }
+
+namespace {
+
+/// Three tokens of two sequences, two of them in one cluster.
+json with_map() {
+  json data = minimal();
+  json const example = {{"probe", "shifted"}, {"before", "a "}, {"token", "b"}, {"after", "\xff</script>"}};
+  data["clusters"] = {{"tokens", 3},
+                      {"tokens_of_probes", {3}},
+                      {"classes", {"word start", "numeric"}},
+                      {"tokens_of_classes", {2, 1}},
+                      {"dimensions", 2},
+                      {"neighbours", 1},
+                      {"structureless_conductance", .8},
+                      {"highest_conductance", .6},
+                      {"found", json::array({{{"size", 2},
+                                              {"conductance", .25},
+                                              {"probes", {2}},
+                                              {"classes", {1, 0}},
+                                              {"tokens", json::array({{{"token", "b"}, {"count", 2}}})},
+                                              {"examples", json::array({example})}}})}};
+  data["token_map"] = {
+      {"rows", 30},
+      {"row", {0, 1, 20}},
+      {"sequence", {0, 0, 1}},
+      {"position", {1, 2, 1}},
+      {"cluster", {0, -1, 0}},
+      {"sequences", json::array({{{"probe", 0}, {"tokens", {0, 1, 1}}}, {{"probe", 0}, {"tokens", {1, 0}}}})},
+      {"pieces", {"b", "\xc3"}},
+      {"axes", json::array({{{"name", "PC1"}, {"values", {1.5, -1.5, 0}}}, {{"name", "PC2"}, {"values", {0, 1, 2}}}})}};
+  return data;
+}
+
+}  // namespace
+
+TEST_CASE("html_report: clusters have all their fields, or a reason") {
+  CHECK(message_of(with_map()) == "no error");
+  json data = with_map();
+  data["clusters"]["found"][0]["classes"] = {1};
+  CHECK(message_of(data).find("'clusters.found[].classes' has 1 entries, not 2 (one a class)") != std::string::npos);
+  data["clusters"]["found"][0].erase("conductance");
+  CHECK(message_of(data).find("'clusters.found[].conductance' is missing") != std::string::npos);
+  data["clusters"].erase("tokens_of_probes");
+  CHECK(message_of(data).find("'clusters.tokens_of_probes' is missing") != std::string::npos);
+  data = with_map();
+  data["clusters"]["found"][0]["examples"][0].erase("after");
+  CHECK(message_of(data).find("'clusters.found[].examples[].after' is missing") != std::string::npos);
+  data = with_map();
+  data.erase("token_map");
+  data["clusters"].erase("neighbours");
+  CHECK(message_of(data).find("'clusters.neighbours' is missing") != std::string::npos);
+  data["clusters"]["missing"] = "there are 3 tokens";
+  CHECK(message_of(data) == "no error");
+}
+
+TEST_CASE("html_report: what the map refers to is there") {
+  struct {
+    char const* pointer;
+    json value;
+    char const* message;
+  } const cases[]{
+      {"/token_map/cluster/2", 1, "'token_map.cluster' holds 1, must be an index below 1"},
+      {"/token_map/cluster/2", -2, "'token_map.cluster' holds -2, must be an index below 1"},
+      {"/token_map/position/2", 2, "'token_map.position' holds 2, must be an index below 2"},
+      {"/token_map/sequence/0", 2, "'token_map.sequence' holds 2, must be an index below 2"},
+      {"/token_map/sequence/0", nullptr, "'token_map.sequence' holds null, must be an index below 2"},
+      {"/token_map/sequences/1/probe", 1, "'token_map.sequences[].probe' holds 1, must be an index below 1"},
+      {"/token_map/sequences/0/tokens/2", 2, "'token_map.sequences[].tokens' holds 2, must be an index below 2"},
+      {"/token_map/position", json::array({1, 2}), "'token_map.position' has 2 entries, not 3 (one a point)"},
+      {"/token_map/axes/1/values", json::array({1}), "'token_map.axes[].values' has 1 entries, not 3 (one a point)"},
+      {"/token_map/axes", json::array(), "'token_map.axes' has 0 entries, at least 2 are needed"}};
+  for (auto const& each : cases) {
+    json data = with_map();
+    data[json::json_pointer(each.pointer)] = each.value;
+    CHECK_MESSAGE(message_of(data).find(each.message) != std::string::npos, message_of(data));
+  }
+  json data = with_map();
+  data.erase("clusters");
+  CHECK(message_of(data).find("'token_map.cluster' holds 0, must be an index below 0") != std::string::npos);
+  data["token_map"]["cluster"] = {-1, -1, -1};
+  CHECK(message_of(data) == "no error");
+}
+
+TEST_CASE("html_report: the map's texts are embedded as text") {
+  std::string const page = susc::html_report(with_map());
+  json const map = json::parse(embedded(page)).at("token_map");
+  CHECK(map.at("pieces") == json({"b", "\ufffd"}));
+  CHECK(map.at("axes") == with_map().at("token_map").at("axes"));
+  CHECK(page.find("function token_map()") != std::string::npos);
+  CHECK(page.find("id=\"clusters\"") != std::string::npos);
+}

@@ -21,6 +21,15 @@
 ///   "token_patterns"         {"classes": [Q names], "tokens": [Q counts], and Q x K: "mean" score, its "error",
 ///                            "difference" to all other tokens, "difference_error"}; see structure/pattern_scores.hpp
 ///   "top_tokens"             [K times {"highest": [{"score", "probe", "before", "token", "after"}], "lowest": same}]
+///   "clusters"               {"tokens": N, "tokens_of_probes": [P counts], "classes": [Q names], "tokens_of_classes":
+///   [Q],
+///                            "found": [{"size", "conductance", "probes": [P counts], "classes": [Q counts], "tokens":
+///                            [{"token", "count"}], "examples": [{"probe", "before", "token", "after"}]}], and
+///                            "missing": why there are none, or "dimensions", "neighbours",
+///                            "structureless_conductance", "highest_conductance"}; see structure/token_clusters.hpp
+///   "token_map"              {"rows": N, of which n are shown: "row", "sequence", "position", "cluster" (-1: in none),
+///                            each [n]; "axes": [at least two times {"name", "values": [n]}], "sequences": [{"probe":
+///                            its index, "tokens": [indices into "pieces"]}], "pieces": [strings]}
 ///   "sign_balance"           [{"component", "expressed_share", "expressed_mean", "suppressed_share",
 ///                            "suppressed_mean", and of each its "..._error"}]; see structure/sign_balance.hpp
 ///   "heads"                  [{"name", "layer", "head", "prefix_matching", "previous_token", "induction": bool}]
@@ -41,6 +50,7 @@
 #include "susc/core/requirements.hpp"
 #include "susc/report/page.hpp"
 #include "susc/report/page_figures.hpp"
+#include "susc/report/page_map.hpp"
 #include "susc/report/page_script.hpp"
 #include "susc/report/page_tables.hpp"
 
@@ -107,6 +117,8 @@ class report_check {
     each("text", {"probe", "sequences"});
     check_components();
     check_patterns();
+    check_clusters();
+    check_map();
     check_traces();
     check_text();
   }
@@ -187,6 +199,63 @@ class report_check {
       }
     }
   }
+  void check_clusters() {
+    if (!data_.contains("clusters")) return;
+    std::string const path = "clusters.";
+    json const& all = data_.at("clusters");
+    at(all, "tokens", path);
+    sized(at(all, "tokens_of_probes", path), probes_, path + "tokens_of_probes", "one a probe");
+    std::size_t const classes = array(at(all, "classes", path), path + "classes").size();
+    sized(at(all, "tokens_of_classes", path), classes, path + "tokens_of_classes", "one a class");
+    if (!all.contains("missing"))
+      for (char const* field : {"dimensions", "neighbours", "structureless_conductance", "highest_conductance"})
+        at(all, field, path);
+    clusters_ = array(at(all, "found", path), path + "found").size();
+    for (json const& found : all.at("found")) {
+      std::string const inner = "clusters.found[].";
+      for (char const* field : {"size", "conductance"}) at(found, field, inner);
+      sized(at(found, "probes", inner), probes_, inner + "probes", "one a probe");
+      sized(at(found, "classes", inner), classes, inner + "classes", "one a class");
+      for (json const& entry : array(at(found, "tokens", inner), inner + "tokens"))
+        for (char const* field : {"token", "count"}) at(entry, field, inner + "tokens[].");
+      for (json const& entry : array(at(found, "examples", inner), inner + "examples"))
+        for (char const* field : {"probe", "before", "token", "after"}) at(entry, field, inner + "examples[].");
+    }
+  }
+  /// Indices are checked too: the page follows them.
+  void check_map() const {
+    if (!data_.contains("token_map")) return;
+    std::string const path = "token_map.";
+    json const& map = data_.at("token_map");
+    at(map, "rows", path);
+    std::size_t const points = array(at(map, "row", path), path + "row").size();
+    for (char const* part : {"sequence", "position", "cluster"})
+      sized(at(map, part, path), points, path + part, "one a point");
+    json const& axes = array(at(map, "axes", path), path + "axes");
+    require(axes.size() >= 2, "html_report: field 'token_map.axes' has ", axes.size(),
+            " entries, at least 2 are needed");
+    for (json const& axis : axes) {
+      at(axis, "name", path + "axes[].");
+      sized(at(axis, "values", path + "axes[]."), points, path + "axes[].values", "one a point");
+    }
+    auto const index = [](json const& value, std::size_t size, std::string_view what) {
+      require(value.is_number_integer() && value >= 0 && value < size, "html_report: field 'token_map.", what,
+              "' holds ", value.dump(), ", must be an index below ", size);
+      return value.get<std::size_t>();
+    };
+    std::size_t const pieces = array(at(map, "pieces", path), path + "pieces").size();
+    json const& sequences = array(at(map, "sequences", path), path + "sequences");
+    for (json const& sequence : sequences) {
+      index(at(sequence, "probe", path + "sequences[]."), probes_, "sequences[].probe");
+      for (json const& piece : array(at(sequence, "tokens", path + "sequences[]."), path + "sequences[].tokens"))
+        index(piece, pieces, "sequences[].tokens");
+    }
+    for (std::size_t i = 0; i != points; ++i) {
+      json const& sequence = sequences[index(map.at("sequence")[i], sequences.size(), "sequence")];
+      index(map.at("position")[i], sequence.at("tokens").size(), "position");
+      if (map.at("cluster")[i] != -1) index(map.at("cluster")[i], clusters_, "cluster");
+    }
+  }
   void check_traces() const {
     if (!data_.contains("traces")) return;
     require(data_.at("traces").is_object(), "html_report: field 'traces' must be an object, component to chains");
@@ -212,6 +281,7 @@ class report_check {
   json const& data_;
   std::size_t components_ = 0;
   std::size_t probes_ = 0;
+  std::size_t clusters_ = 0;
 };
 
 }  // namespace detail
@@ -231,7 +301,7 @@ inline std::string html_report(nlohmann::json const& data) {
   fill("@title@", detail::text_for_html(data.at("title").get<std::string>()));
   fill("@data@", detail::json_for_script(data));
   fill("@script@", detail::report_script);
-  page.append(detail::report_figures).append(detail::report_tables);
+  page.append(detail::report_figures).append(detail::report_map).append(detail::report_tables);
   return page.append(rest);
 }
 

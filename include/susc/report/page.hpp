@@ -89,7 +89,7 @@ table.plain { width: 100%; }
 table.plain thead th { white-space: nowrap; color: var(--quiet); font-weight: 400; font-size: 12.5px; border-bottom: 1px solid var(--strong-line); vertical-align: bottom; }
 table.plain th, table.plain td { padding: 3px 14px 3px 0; }
 table.plain th:last-child, table.plain td:last-child { padding-right: 6px; }
-table.plain td.word, table.plain th.word:last-child { padding-left: 14px; }
+table.plain td.word, table.plain th.word:not(:first-child) { padding-left: 14px; }
 table.plain tbody tr { border-bottom: 1px solid var(--line); }
 table.plain .number { text-align: right; white-space: nowrap; }
 table.plain tr.chosen th { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
@@ -119,10 +119,19 @@ td.bad::before { content: "! "; }
 .token { padding: 2px 0; border-radius: 2px; box-shadow: inset -1px 0 var(--surface); }
 .token:hover, .token:focus-visible { outline: 2px solid var(--ink); outline-offset: 0; }
 .token .mark { opacity: .55; }
+.token.found { background: var(--accent); color: var(--surface); }
+.map { display: grid; gap: 16px 28px; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
+.map canvas { display: block; cursor: crosshair; touch-action: pan-y; }
+.beside { max-height: 560px; overflow-y: auto; font-size: 13px; }
+.beside h3 { margin-top: 2px; }
+.beside p { margin-bottom: 12px; }
+.dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; }
+.piece { font: 12.5px var(--mono); white-space: pre; background: var(--raised); border-radius: 2px; padding: 1px 2px; }
+table.plain tr.picked { background: var(--raised); }
 #tip { position: fixed; z-index: 9; pointer-events: none; max-width: min(340px, 92vw); padding: 7px 11px; font-size: 13px; line-height: 1.45; color: var(--surface); background: var(--ink); border-radius: 5px; box-shadow: 0 2px 12px rgba(0, 0, 0, .25); overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 #tip b { display: block; font-weight: 600; white-space: pre-wrap; }
 footer { padding-top: 26px; padding-bottom: 46px; font-size: 13px; color: var(--quiet); overflow-wrap: anywhere; }
-@media (max-width: 900px) { .heatmap { font-size: 11px; } main, header, footer { padding-left: 18px; padding-right: 18px; } }
+@media (max-width: 900px) { .map { grid-template-columns: minmax(0, 1fr); } .heatmap { font-size: 11px; } main, header, footer { padding-left: 18px; padding-right: 18px; } }
 @media print { nav, .controls { display: none; } section { break-inside: avoid; } #text-section { break-inside: auto; } }
 </style>
 </head>
@@ -161,6 +170,20 @@ footer { padding-top: 26px; padding-bottom: 46px; font-size: 13px; color: var(--
     <div class="scroll body"></div>
     <div class="controls" style="margin-top: 18px"></div>
     <div class="panels extremes"></div>
+  </section>
+  <section id="map" hidden>
+    <h2>Token map</h2>
+    <p class="caption"></p>
+    <div class="controls"></div>
+    <div class="map">
+      <div><div class="sheet"></div><div class="legend"></div></div>
+      <div class="beside" role="region" aria-label="What is chosen" aria-live="polite" tabindex="0"></div>
+    </div>
+  </section>
+  <section id="clusters" hidden>
+    <h2>Clusters of tokens</h2>
+    <p class="caption"></p>
+    <div class="scroll body"></div>
   </section>
   <section id="balance" hidden>
     <h2>Expression and suppression</h2>

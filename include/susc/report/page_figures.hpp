@@ -1,5 +1,5 @@
 #pragma once
-/// The script of the HTML report, part 2 of 3: the figures. One function a section: response matrix, principal
+/// The script of the HTML report, part 2 of 4: the figures. One function a section: response matrix, principal
 /// components, traces. Over 300 lines because a figure in plain JavaScript spells out its axes and labels.
 #include <string_view>
 

@@ -1,6 +1,6 @@
 #pragma once
-/// The script of the HTML report, part 1 of 3: numbers, colours, elements, and the state that all sections share. Plain
-/// JavaScript (a module), no library. Three parts because one would be too long to read, and because compilers need not
+/// The script of the HTML report, part 1 of 4: numbers, colours, elements, and the state that all sections share. Plain
+/// JavaScript (a module), no library. Four parts because one would be too long to read, and because compilers need not
 /// accept more than 64 KiB in a string literal. Text from the data reaches the page as text nodes, never as markup.
 #include <string_view>
 

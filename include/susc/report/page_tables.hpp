@@ -1,5 +1,5 @@
 #pragma once
-/// The script of the HTML report, part 3 of 3: header, tables and coloured text, one function a section, and at the end
+/// The script of the HTML report, part 4 of 4: header, tables and coloured text, one function a section, and at the end
 /// the lines that draw the page.
 #include <string_view>
 
@@ -274,7 +274,7 @@ function tables() {
 }
 
 /* ---- the page ---- */
-for (const draw of [header, response, structure, patterns, balance, head_tables, traces, diagnostics, real_text, tables]) draw();
+for (const draw of [header, response, structure, patterns, token_map, cluster_table, balance, head_tables, traces, diagnostics, real_text, tables]) draw();
 for (const section of document.querySelectorAll("main > section:not([hidden])"))
   find("nav").append(
       h("a", {href: "#" + section.id},

@@ -58,6 +58,54 @@ struct cluster {
   double conductance;                  ///< of the members
 };
 
+namespace detail {
+
+/// The sets that find_clusters chooses from: for each seed, that of least conductance around it.
+class seeded_sweeps {
+ public:
+  template <Executor E>
+  seeded_sweeps(neighbour_graph const& graph, cluster_options const& options, E const& run)
+      : seeds(graph.nodes()), graph_(graph), options_(options) {
+    std::size_t const nodes = graph.nodes();
+    if (options_.largest == 0) options_.largest = std::min<std::size_t>(nodes / 10, 1000);
+    if (options_.tolerance == 0) {
+      double const ends = static_cast<double>(std::max<std::size_t>(graph.neighbour.size(), 1));
+      double const most = static_cast<double>(std::max<std::size_t>(options_.largest, 1));
+      options_.tolerance = static_cast<double>(nodes) / (4 * ends * most);
+    }
+    std::iota(seeds.begin(), seeds.end(), 0u);
+    if (options.seeds < nodes) {
+      random::stream draw(options.key);
+      for (std::size_t i = 0; i != options.seeds; ++i) std::swap(seeds[i], seeds[i + draw.below(nodes - i)]);
+      seeds.resize(options.seeds);
+    }
+    conductance.resize(seeds.size());
+    constexpr std::size_t together = 64;
+    run((seeds.size() + together - 1) / together, [&](std::size_t block) {
+      page_rank_workspace work;
+      for (std::size_t i = block * together; i != std::min((block + 1) * together, seeds.size()); ++i)
+        conductance[i] = around(seeds[i], work).second;
+    });
+  }
+
+  /// The set, and its conductance.
+  std::pair<std::vector<ranked_node>, double> around(std::uint32_t seed, page_rank_workspace& work) const {
+    auto ranking = page_rank(graph_, seed, {.teleport = options_.teleport, .tolerance = options_.tolerance}, work);
+    sweep const best = best_sweep(graph_, ranking, options_.smallest, options_.largest, work);
+    ranking.resize(best.size);
+    return {std::move(ranking), best.conductance};
+  }
+
+  std::vector<std::uint32_t> seeds;
+  std::vector<double> conductance{};  ///< (seeds)
+
+ private:
+  neighbour_graph const& graph_;
+  cluster_options options_;
+};
+
+}  // namespace detail
+
 /// Clusters that share no point, by conductance, lowest first. Around each seed, the set of least conductance that
 /// personalised PageRank ranks highest; of these sets, the one of least conductance first, those points that no cluster
 /// before has, if they are at least half of the set and still a cluster. The same for any executor. Throws as
@@ -65,46 +113,21 @@ struct cluster {
 template <Executor E = threads>
 std::vector<cluster> find_clusters(neighbour_graph const& graph, cluster_options const& options = {},
                                    E const& run = {}) {
-  std::size_t const nodes = graph.nodes();
-  std::size_t const largest = options.largest == 0 ? std::min<std::size_t>(nodes / 10, 1000) : options.largest;
-  double const ends = static_cast<double>(std::max<std::size_t>(graph.neighbour.size(), 1));
-  double const tolerance =
-      options.tolerance == 0
-          ? static_cast<double>(nodes) / (4 * ends * static_cast<double>(std::max<std::size_t>(largest, 1)))
-          : options.tolerance;
-  std::vector<std::uint32_t> seeds(nodes);
-  std::iota(seeds.begin(), seeds.end(), 0u);
-  if (options.seeds < nodes) {
-    random::stream draw(options.key);
-    for (std::size_t i = 0; i != options.seeds; ++i) std::swap(seeds[i], seeds[i + draw.below(nodes - i)]);
-    seeds.resize(options.seeds);
-  }
-  auto const around = [&](std::uint32_t seed, page_rank_workspace& work) {
-    auto ranking = page_rank(graph, seed, {.teleport = options.teleport, .tolerance = tolerance}, work);
-    sweep const best = best_sweep(graph, ranking, options.smallest, largest, work);
-    ranking.resize(best.size);
-    return std::pair(std::move(ranking), best.conductance);
-  };
-  std::vector<double> found(seeds.size());
-  constexpr std::size_t together = 64;
-  run((seeds.size() + together - 1) / together, [&](std::size_t block) {
-    page_rank_workspace work;
-    for (std::size_t i = block * together; i != std::min((block + 1) * together, seeds.size()); ++i)
-      found[i] = around(seeds[i], work).second;
-  });
-
+  detail::seeded_sweeps const sweeps(graph, options, run);
+  std::vector<std::uint32_t> const& seeds = sweeps.seeds;
+  std::vector<double> const& found = sweeps.conductance;
   std::vector<std::size_t> order(seeds.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return found[a] == found[b] ? seeds[a] < seeds[b] : found[a] < found[b];
   });
   std::vector<cluster> clusters;
-  std::vector<char> taken(nodes);
+  std::vector<char> taken(graph.nodes());
   page_rank_workspace work;
   for (std::size_t const i : order) {
     if (found[i] > options.highest_conductance) break;
     if (taken[seeds[i]]) continue;
-    auto const ranking = around(seeds[i], work).first;
+    auto const ranking = sweeps.around(seeds[i], work).first;
     std::vector<std::uint32_t> members;
     for (ranked_node const& each : ranking)
       if (!taken[each.node]) members.push_back(each.node);
@@ -122,14 +145,14 @@ std::vector<cluster> find_clusters(neighbour_graph const& graph, cluster_options
 /// The least conductance that find_clusters finds in points without structure: as many independent normals of as many
 /// dimensions, in the graph of as many neighbours. Sets of tokens near or above it need no cluster to explain them.
 template <Executor E = threads>
-double structureless_conductance(std::size_t points, std::size_t dimensions, cluster_options options = {},
+double structureless_conductance(std::size_t points, std::size_t dimensions, cluster_options const& options = {},
                                  E const& run = {}) {
   random::stream draw(random::fold_in(options.key, "points without structure"));
   auto cloud = xt::xtensor<double, 2>::from_shape({points, dimensions});
   for (double& x : cloud) x = draw.normal();
-  options.highest_conductance = 1;
-  auto const found = find_clusters(graph_of(nearest_neighbours(cloud, options.neighbours, run)), options, run);
-  return found.empty() ? 1 : found.front().conductance;
+  neighbour_graph const graph = graph_of(nearest_neighbours(cloud, options.neighbours, run));
+  detail::seeded_sweeps const sweeps(graph, options, run);
+  return sweeps.conductance.empty() ? 1 : *std::min_element(sweeps.conductance.begin(), sweeps.conductance.end());
 }
 
 }  // namespace susc

@@ -1,0 +1,102 @@
+"""in_browser.py PROGRAM: the report of a small run, opened, clicked and typed into. Skipped where there is no Chromium."""
+import html
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if not BROWSER:
+    sys.exit(77)
+
+RUN = ["--corpus", "synthetic", "--training-steps", "100", "--training-batch-size", "8", "--width", "32", "--heads", "8",
+       "--context", "32", "--tokens-per-domain", "20000", "--probe-tokens", "256", "--evaluation-tokens", "64",
+       "--batch-size", "4", "--draws", "8", "--chains", "2", "--burn-in", "2"]  # fmt: skip
+# What a reader does; each step says what the page shows then.
+READER = """
+<script>window.addEventListener("error", (event) => (window.wrong ??= []).push(event.message));</script>
+<script type="module">
+const find = (selector) => document.querySelector(selector), sheet = find("#map canvas"), pen = sheet.getContext("2d");
+const grey = (r, g, b) => Math.max(r, g, b) - Math.min(r, g, b) < 24;
+const coloured = () => {
+  const {data} = pen.getImageData(0, 0, sheet.width, sheet.height);
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) count += data[i + 3] > 0 && !grey(data[i], data[i + 1], data[i + 2]);
+  return count;
+};
+const beside = () => [...find(".beside").children].map((part) => part.textContent);
+const key = (name) => sheet.dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true, cancelable: true}));
+const said = {hidden: find("#map").hidden || find("#clusters").hidden, nothing: beside(), all: coloured()};
+find('[data-cluster="1"]').click();
+said.cluster = beside();
+said.pressed = [...document.querySelectorAll("[data-cluster]")].map((each) => each.getAttribute("aria-pressed"));
+said.one = coloured();
+key("ArrowRight");
+said.first = beside()[2];
+key("ArrowRight");
+key("ArrowRight");
+said.second = beside()[2];
+key("Escape");
+said.after = [beside(), coloured()];
+const outside = () => +(/(\\d+) tokens outside/.exec(find("#map .legend").textContent) ?? [0, 0])[1];
+said.outside = [outside()];
+key("+");
+said.outside.push(outside());
+key("-");
+said.outside.push(outside());
+const box = sheet.getBoundingClientRect();
+for (let x = 60; x < box.width && find("#tip").hidden; x += 7)
+  sheet.dispatchEvent(
+      new PointerEvent("pointermove", {clientX: box.left + x, clientY: box.top + box.height / 2, bubbles: true}));
+said.tip = [...find("#tip").children].map((line) => line.textContent);
+find("#map select").value = "2";
+find("#map select").dispatchEvent(new Event("change"));
+said.axis = coloured() > 0;
+said.wrong = window.wrong ?? [];
+document.body.dataset.said = JSON.stringify(said);
+</script>"""
+
+
+def opened(page):
+    """What the reader saw."""
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent / 'profile'}",
+               "--window-size=1250,1300", "--virtual-time-budget=5000", "--dump-dom", page.as_uri()]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=180).stdout
+    found = re.search(r'data-said="([^"]*)"', shown)
+    if not found:
+        sys.exit("the page's script did not reach its end")
+    return json.loads(html.unescape(found[1]))
+
+
+with tempfile.TemporaryDirectory(prefix="susc-browser-") as temporary:
+    folder = pathlib.Path(temporary)
+    subprocess.run([pathlib.Path(sys.argv[1]).absolute(), *RUN, "--output", folder / "results"], check=True,
+                   capture_output=True, timeout=120)  # fmt: skip
+    report = (folder / "results/report.html").read_text(encoding="utf-8")
+    found = json.loads((folder / "results/summary.json").read_text())["clusters"]["found"]
+    page = folder / "page.html"
+    page.write_text(report.replace("</body>", READER + "</body>"), encoding="utf-8")
+    said = opened(page)
+
+expected = {
+    "no error": said["wrong"] == [],
+    "the sections are shown": not said["hidden"],
+    "nothing is chosen": len(said["nothing"]) == 1 and said["nothing"][0].startswith("Nothing chosen"),
+    "points in colour": said["all"] > 1000,
+    "the cluster's name and size": said["cluster"][0] == f"Cluster 2: {found[1]['size']} tokens",
+    "its examples": len(said["cluster"]) == 2 + len(found[1]["examples"]),
+    "its button is pressed, no other": said["pressed"] == [str(c == 1).lower() for c in range(len(said["pressed"]))],
+    "its points alone are in colour": 0 < said["one"] < said["all"] / 4,
+    "a key chooses a token of the cluster": said["first"].rstrip().endswith("cluster 2"),
+    "keys go on to another": said["second"].rstrip().endswith("cluster 2") and said["second"] != said["first"],
+    "nothing is chosen after Escape": said["after"] == [said["nothing"], said["all"]],
+    "closer, more tokens are outside": said["outside"][0] == said["outside"][2] < said["outside"][1],
+    "a token under the pointer": len(said["tip"]) == 4 and "PC1" in said["tip"][3],
+    "another axis": said["axis"],
+}
+wrong = [name for name, true in expected.items() if not true]
+if wrong:
+    sys.exit("not so: " + "; ".join(wrong) + "\n" + json.dumps(said, indent=1, ensure_ascii=False))
