@@ -69,8 +69,13 @@ void run(options const& o, std::atomic<bool> const* stop) {
   trained_model const trained = train(o, data, stop);
   double const training_seconds = susc::steady_seconds() - start;
 
+  std::vector<structural_inference::chosen_localization> chosen;
+  if (!o.localization) {
+    chosen = structural_inference::choose_localization(o, r.components, trained, data, stop);
+    structural_inference::print_localization(chosen, o.pilot_target);
+  }
   auto const steps = training_of(o).snapshot_steps;
-  auto const cost = expected_cost(o, r.components, trained, data, stop);
+  auto const cost = expected_cost(o, r.components, trained, data, stop, chosen);
   std::printf("\nSampling at each of %zu checkpoints: %zu chains, about %.0f s on %zu thread%s, %.0f s in all\n",
               steps.size(), cost.chains, cost.seconds, cost.workers, cost.workers == 1 ? "" : "s",
               static_cast<double>(steps.size()) * cost.seconds);
@@ -86,7 +91,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
                                         snapshot_settings(trained.training, step)),
                            trained.training};
     r.checkpoints.push_back(measure(
-        here, r.components, at, data, step, [&](std::size_t) { shown.advance(); }, stop));
+        here, r.components, at, data, step, [&](std::size_t) { shown.advance(); }, stop, chosen));
   }
   shown.finish();
   try {
@@ -102,9 +107,6 @@ void run(options const& o, std::atomic<bool> const* stop) {
                 {"model", trained.training},
                 {"sampler", o.sampler},
                 {"n_beta", o.n_beta},
-                {"localization", localization_of(o)},
-                {"step_size", step_size_of(o)},
-                {"all_weights", o.all_weights},
                 {"chains", o.chains},
                 {"draws", o.draws},
                 {"burn_in", o.burn_in},
@@ -114,6 +116,13 @@ void run(options const& o, std::atomic<bool> const* stop) {
                 {"evaluation_tokens", o.evaluation_tokens},
                 {"centring", name_of(o.centring)},
                 {"seed", o.seed}};
+  if (o.localization) {
+    r.settings.update(
+        {{"localization", *o.localization}, {"step_size", step_size_of(o)}, {"all_weights", o.all_weights}});
+  } else {
+    r.settings["pilot_target"] = o.pilot_target;
+    for (auto const& c : chosen) r.settings["localization"][c.component] = c.localization;
+  }
   r.versions = {{"susc", std::string(susc::version)}, {"compiler", __VERSION__}};
   write(folder.path(), r, data);
   folder.commit();

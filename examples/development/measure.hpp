@@ -9,12 +9,14 @@
 
 #include "../structural_inference/data.hpp"
 #include "../structural_inference/options.hpp"
+#include "../structural_inference/sampling.hpp"
 #include "../structural_inference/trained_model.hpp"
 #include "susc/models/head_scores.hpp"
 #include "susc/response/result.hpp"
 
 namespace development {
 
+using structural_inference::chosen_localization;
 using structural_inference::options;
 using structural_inference::prepared_data;
 using structural_inference::trained_model;
@@ -33,6 +35,6 @@ struct checkpoint {
 /// Samples around the weights, keeping the chains in `o.run_directory`, and calls `progress` after each step.
 checkpoint measure(options const& o, std::vector<std::string> const& components, trained_model const& at,
                    prepared_data const& data, std::size_t step, std::function<void(std::size_t)> progress,
-                   std::atomic<bool> const* stop);
+                   std::atomic<bool> const* stop, std::vector<chosen_localization> const& chosen);
 
 }  // namespace development

@@ -161,6 +161,10 @@ std::string html_page(results const& r, prepared_data const& data) {
   json shown = summary_of(r);
   for (auto const& [name, value] : r.settings.at("model").items()) shown["settings"]["model " + name] = value;
   shown["settings"].erase("model");
+  if (shown["settings"]["localization"].is_object())
+    for (auto const& [name, value] : r.settings.at("localization").items())
+      shown["settings"]["localization " + name] = value;
+  if (shown["settings"]["localization"].is_object()) shown["settings"].erase("localization");
   shown["title"] = "Development over " + std::to_string(r.checkpoints.back().step) + " steps of training";
   shown["response_matrix"] = json::object();  // which the shared part of the script looks for
   for (char const* name : {"loadings", "singular_values", "explained"})
@@ -179,7 +183,12 @@ std::string html_page(results const& r, prepared_data const& data) {
   };
   fill("@title@", susc::detail::text_for_html(shown["title"].get<std::string>()));
   fill("@style@", report.substr(begin, end - begin));
-  fill("@localization@", susc::detail::concatenate(r.settings.at("localization").get<double>()));
+  auto const& localization = r.settings.at("localization");
+  fill("@localization@",
+       localization.is_number()
+           ? susc::detail::concatenate("γ = ", localization.get<double>(), ", is the same for all")
+           : susc::detail::concatenate("γ, of each component was chosen once, for all, at the last: E[φ] is about ",
+                                       r.settings.at("pilot_target").get<double>(), " there"));
   fill("@data@", susc::detail::json_for_script(shown));
   fill("@script@", susc::detail::report_script);
   return page.append(page_charts).append(page_pictures).append(rest);

@@ -40,7 +40,7 @@ svg .sheet { fill: transparent; cursor: pointer; }
   <h1 id="title"></h1>
   <p id="settings"></p>
   <p class="caption" style="margin: 12px 0 0">Every checkpoint is sampled with the same settings and the same probes; the
-    localization, γ = @localization@, was chosen once, for all.</p>
+    localization, @localization@.</p>
   <div id="warnings" class="quiet" role="note"></div>
   <noscript><p>This page draws its figures with JavaScript; the data is embedded in its source as JSON.</p></noscript>
 </header>

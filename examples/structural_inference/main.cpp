@@ -122,15 +122,6 @@ void print_modes(nlohmann::json const& summary) {
   }
 }
 
-/// The localization of each component, and E[φ] of the pilot run's chains at it.
-void print_localization(std::vector<chosen_localization> const& chosen, double target) {
-  std::printf("\nLocalization that puts E[phi] at %g (E[phi] of the pilot run)\n", target);
-  for (std::size_t i = 0; i != chosen.size(); ++i)
-    std::printf("%s  %-6s %6.4g (%.3f)%s", i % 4 == 0 ? "" : " ", chosen[i].component.c_str(), chosen[i].localization,
-                chosen[i].observable.value, i % 4 == 3 || i + 1 == chosen.size() ? "\n" : "");
-  std::fflush(stdout);
-}
-
 /// What the sampling will take, before it.
 void print_cost(susc::cost const& c) {
   std::printf("\nSampling: %zu chains, %.1e FLOP, %.0f MB, about %.*f s on %zu thread%s (tried out for %.1f s)\n",

@@ -1,5 +1,6 @@
 #include "sampling.hpp"
 
+#include <cstdio>
 #include <span>
 #include <utility>
 
@@ -83,6 +84,14 @@ std::vector<chosen_localization> choose_localization(options const& o, std::vect
                      c.observable, c.rounds, c.reached, std::move(c.warning)});
     return all;
   });
+}
+
+void print_localization(std::vector<chosen_localization> const& chosen, double target) {
+  std::printf("\nLocalization that puts E[phi] at %g (E[phi] of the pilot run)\n", target);
+  for (std::size_t i = 0; i != chosen.size(); ++i)
+    std::printf("%s  %-6s %6.4g (%.3f)%s", i % 4 == 0 ? "" : " ", chosen[i].component.c_str(), chosen[i].localization,
+                chosen[i].observable.value, i % 4 == 3 || i + 1 == chosen.size() ? "\n" : "");
+  std::fflush(stdout);
 }
 
 susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,

@@ -46,6 +46,9 @@ std::vector<chosen_localization> choose_localization(options const& o, std::vect
                                                      trained_model const& trained, prepared_data const& data,
                                                      std::atomic<bool> const* stop);
 
+/// What was chosen, and E[φ] of the pilot run's chains at it, on standard output.
+void print_localization(std::vector<chosen_localization> const& chosen, double target);
+
 /// What `sample` with these arguments will take.
 susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
                          prepared_data const& data, std::atomic<bool> const* stop,
