@@ -178,7 +178,11 @@ class Development(unittest.TestCase):
         self.assertEqual(data["steps"], STEPS)
         self.assertEqual([len(x) for x in data["tokens"]["scores"]], [2] * len(STEPS))
         self.assertEqual(len(data["tokens"]["scores"][0][0]), len(data["tokens"]["text"]))
-        self.assertIn("γ = 300, was chosen once", page)
+        # One choice for all checkpoints, made at the last.
+        self.assertIn("was chosen once, for all, at the last: E[φ] is about 0.1 there", page)
+        pilot = json.loads(self.whole["development.json"])["settings"]["localization"]
+        self.assertEqual(list(pilot), ["full", "l0h0", "l0h1", "l1h0", "l1h1"])
+        self.assertNotEqual(len(set(pilot.values())), 1)
 
     def test_killed_and_run_again(self):
         random.seed(1)

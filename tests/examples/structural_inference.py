@@ -279,7 +279,8 @@ class Trained(TestCase):
 
     def test_clusters(self):
         """Where there are any: the brackets of the generated language, each by itself."""
-        settings = ["--heads", "8", "--width", "32", "--training-steps", "100", "--probe-tokens", "256"]
+        settings = ["--heads", "8", "--width", "32", "--training-steps", "100", "--probe-tokens", "256",
+                    "--localization", "300"]  # fmt: skip
         tiny = dict(zip(TINY[::2], TINY[1::2])) | dict(zip(settings[::2], settings[1::2]))
         del tiny["--components"]
         self.succeeds(*(word for pair in tiny.items() for word in pair), "--output", "results", "--threads", "2")
