@@ -131,6 +131,7 @@
 #include "susc/structure/local_cluster.hpp"
 #include "susc/structure/neighbour_graph.hpp"
 #include "susc/structure/pattern_scores.hpp"
+#include "susc/structure/patterning.hpp"
 #include "susc/structure/principal_components.hpp"
 #include "susc/structure/procrustes.hpp"
 #include "susc/structure/sign_balance.hpp"
