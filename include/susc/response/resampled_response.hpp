@@ -58,7 +58,9 @@ struct resampled_response {
 /// For every component of the options: chains on (1 - Σ h_p) q + Σ h_p q_p, q_p being probe p, and on the same with -h,
 /// beside the prediction of `at_zero`, what estimate_susceptibilities found with the same model, data, probes, options
 /// and observable. The difference of both signs has no term of even order in h; what it differs by from the prediction
-/// is of third order, and the sampler's bias (see check_fluctuation_dissipation). A step costs one gradient of the
+/// is of third order, and the sampler's bias (see check_fluctuation_dissipation). The minibatch's gradient is scaled by
+/// 1 - Σ h_p, and its noise with it: with noisy minibatches take h that sum to 0, as the shift from one mixture to
+/// another can. A step costs one gradient of the
 /// minibatch and one of each probe with h_p ≠ 0.
 /// Throws susc::error on unusable settings, shifts (probes,) that are not finite, all 0, or above 1 in the sum of their
 /// sizes, or an `at_zero` of other probes or without one of the components.
