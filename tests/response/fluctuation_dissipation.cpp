@@ -107,15 +107,6 @@ susc::token_batch counting(std::size_t size, std::size_t stride, susc::random::k
   return batch;
 }
 
-template <class Model>
-double mean_loss(Model const& model, std::vector<double> const& w, typename Model::batch const& b) {
-  std::vector<double> losses(model.example_count(b));
-  model.losses(w, b, losses);
-  double sum = 0;
-  for (double const l : losses) sum += l / static_cast<double>(losses.size());
-  return sum;
-}
-
 // Both sides agree within 5 errors, and are so precise that a sign or a factor of 2 would not pass.
 void check_both_sides(std::vector<susc::fluctuation_dissipation> const& rows) {
   double best_chi = 0, best_difference = 0;
@@ -132,57 +123,6 @@ void check_both_sides(std::vector<susc::fluctuation_dissipation> const& rows) {
 }
 
 }  // namespace
-
-static_assert(susc::RestrictedModel<susc::shifted_model<susc::quadratic<double>>>);
-static_assert(susc::RestrictedModel<susc::shifted_model<network>> && !susc::RestrictedModel<network>);
-static_assert(susc::Model<susc::shifted_model<network>>);
-
-TEST_CASE("fluctuation_dissipation: the shifted model has the gradient of (1 - h) L + h L', and the model's losses") {
-  network const model({2, 4, 3, 2});
-  auto const w = model.initial_weights({1});
-  auto const from = arcs(12, 0, {2}), towards = arcs(7, 1, {3});
-  for (double const h : {-.3, 0., .2, 1.}) {
-    CAPTURE(h);
-    susc::shifted_model<network> const shifted{model, towards, h};
-    REQUIRE(shifted.parameter_count() == model.parameter_count());
-    CHECK(shifted.example_count(from) == 12);
-    std::vector<double> gradient(w.size()), own(12), plain(12);
-    double const loss = shifted.loss_and_gradient(w, from, gradient);
-    auto const mixed = [&](std::vector<double> const& at) {
-      return (1 - h) * mean_loss(model, at, from) + h * mean_loss(model, at, towards);
-    };
-    CHECK(loss == doctest::Approx(mixed(w)).epsilon(1e-13));
-    for (std::size_t i = 0; i != w.size(); ++i) {
-      double const step = 1e-5;
-      auto up = w, down = w;
-      up[i] += step;
-      down[i] -= step;
-      CHECK(std::abs((mixed(up) - mixed(down)) / (2 * step) - gradient[i]) < 1e-9);
-    }
-    for (susc::component const& c : shifted.components()) {
-      std::vector<double> part(c.size()), expected(c.size());
-      CHECK(shifted.loss_and_gradient(w, from, c, part) == loss);
-      c.gather(std::span<double const>(gradient), std::span<double>(expected));
-      CHECK(part == expected);
-    }
-    shifted.losses(w, from, own);
-    model.losses(w, from, plain);
-    CHECK(own == plain);
-  }
-}
-
-TEST_CASE("fluctuation_dissipation: a model that restricts its gradient is shifted component by component too") {
-  gaussian const g;
-  auto const model = g.model();
-  examples const towards{1};
-  susc::shifted_model<susc::quadratic<double>> const shifted{model, towards, .25};
-  std::vector<double> const w{.1, .5, -.2, .7};
-  susc::component const part("part", {{1, 3}});
-  std::vector<double> from(2), to(2), gradient(2);
-  double const loss = model.loss_and_gradient(w, {0}, part, from), other = model.loss_and_gradient(w, {1}, part, to);
-  CHECK(shifted.loss_and_gradient(w, {0}, part, gradient) == doctest::Approx(.75 * loss + .25 * other).epsilon(1e-14));
-  for (std::size_t i : {0, 1}) CHECK(gradient[i] == doctest::Approx(.75 * from[i] + .25 * to[i]).epsilon(1e-14));
-}
 
 TEST_CASE("fluctuation_dissipation: the exact difference of a Gaussian tends to chi with the square of h") {
   gaussian const g;

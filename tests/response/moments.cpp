@@ -137,6 +137,24 @@ TEST_CASE("moments: grouped is what the means of the shifts would have given") {
   }
 }
 
+TEST_CASE("moments: weighted is what the weighted sum of the shifts would have given") {
+  susc::random::stream stream({3});
+  susc::moments all(3), sum(1);
+  std::vector<double> const weights{.5, -2, 3};
+  for (int t = 0; t != 40; ++t) {
+    std::vector<double> const shifts{stream.normal(), stream.normal() + 1, stream.normal()};
+    double const observable = stream.normal() + shifts[1];
+    all.add(observable, shifts);
+    sum.add(observable, std::vector{.5 * shifts[0] - 2 * shifts[1] + 3 * shifts[2]});
+  }
+  auto const weighted = all.weighted(weights);
+  CHECK(weighted.count == 40);
+  CHECK(weighted.mean_observable == sum.mean_observable);
+  CHECK(weighted.mean_shift[0] == doctest::Approx(sum.mean_shift[0]).epsilon(1e-13));
+  CHECK(weighted.comoment[0] == doctest::Approx(sum.comoment[0]).epsilon(1e-13));
+  CHECK_THROWS_WITH_AS(all.weighted(std::vector<double>{1}), "moments of 3 shifts, 1 weights", susc::error);
+}
+
 TEST_CASE("moments: empty ones change nothing, and numbers of shifts must agree") {
   auto const m = streamed(random_draws(10, 5), 0, 10);
   auto merged = m;

@@ -135,6 +135,34 @@ TEST_CASE("result: a probe's row is the mean of its examples' rows, exactly") {
   }
 }
 
+TEST_CASE("result: the predicted response is chi times h, with the error of the sum") {
+  auto const r = result_of({response("head", 10, 4, 200), response("full", 100, 4, 200)});
+  std::vector<double> const h{.3, -.4};
+  for (auto const how : {susc::centring::full, susc::centring::restricted}) {
+    auto const chi = r.response_matrix(how);
+    auto const sum = r.predicted_response(h, how);
+    REQUIRE(sum.value.size() == 2);
+    for (std::size_t c = 0; c != 2; ++c) {
+      CHECK(sum.value[c] == doctest::Approx(.3 * chi.value(0, c) - .4 * chi.value(1, c)).epsilon(1e-12));
+      auto const alone = r.predicted_response(std::vector<double>{0, -2}, how);
+      CHECK(alone.error[c] == doctest::Approx(2 * chi.error(1, c)).epsilon(1e-12));
+    }
+  }
+  // The first row is the mean of two shifts and the second row the second of them, 2 φ: with h = (2, -1) what is left
+  // is the first shift, -φ plus noise, of whose error neither row's says anything.
+  auto const first = r.predicted_response(std::vector<double>{2, -1}, susc::centring::restricted);
+  auto const each = r.example_susceptibilities(susc::centring::restricted),
+             rows = r.response_matrix(susc::centring::restricted);
+  CHECK(first.value[0] == doctest::Approx(each.value(0, 0)).epsilon(1e-12));
+  CHECK(first.error[0] == doctest::Approx(each.error(0, 0)).epsilon(1e-9));
+  CHECK(first.error[0] < .8 * std::hypot(2 * rows.error(0, 0), rows.error(1, 0)));
+  CHECK_THROWS_WITH_AS(r.predicted_response(std::vector<double>{1}),
+                       "1 shifts h, must be one for each of the 2 rows of the response matrix", susc::error);
+  CHECK_THROWS_AS(r.predicted_response(std::vector<double>{1, std::nan("")}), susc::error);
+  auto const gone = result_of({response("head", 10, 2, 200, {true, true})});
+  CHECK(std::isnan(gone.predicted_response(h, susc::centring::restricted).value.at(0)));
+}
+
 TEST_CASE("result: a component that is all of w has the same value in both centrings") {
   auto r = result_of({response("head", 10, 4, 200)});
   r.components.push_back(r.all_weights);

@@ -76,6 +76,19 @@ struct moments {
     }
     return result;
   }
+  /// Moments of Σ_j weights_j Δ_j: exact likewise. weights (shifts,).
+  moments weighted(std::span<double const> weights) const {
+    require(weights.size() == mean_shift.size(), "moments of ", mean_shift.size(), " shifts, ", weights.size(),
+            " weights");
+    moments result(1);
+    result.count = count;
+    result.mean_observable = mean_observable;
+    for (std::size_t j = 0; j != weights.size(); ++j) {
+      result.mean_shift[0] += weights[j] * mean_shift[j];
+      result.comoment[0] += weights[j] * comoment[j];
+    }
+    return result;
+  }
 };
 
 /// Splits a chain's draws into batches of consecutive draws, about √draws each and at least `least` in all chains

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 #include <xtensor/xtensor.hpp>
 
+#include "susc/core/error.hpp"
 #include "susc/core/requirements.hpp"
 #include "susc/response/component_response.hpp"
 #include "susc/response/moments.hpp"
@@ -50,6 +52,30 @@ struct susceptibility_result {
       for (moments const& batch : batches) means.push_back(batch.grouped(groups));
       return means;
     });
+  }
+
+  /// Σ h_p χ_p of each component, in units of χ: nβ times it is, to first order, the change of E[φ] where the data is
+  /// (1 - Σ h_p) q + Σ h_p q_p. h (rows of the response matrix,) is held fixed. A component's rows are from the same
+  /// draws, so their errors are not independent: these are the jackknife's of the whole sum.
+  /// Throws susc::error unless there is a finite h for each row.
+  estimates predicted_response(std::span<double const> h, centring how = centring::full) const {
+    require(h.size() == groups.size(), h.size(), " shifts h, must be one for each of the ", groups.size(),
+            " rows of the response matrix");
+    for (std::size_t p = 0; p != h.size(); ++p)
+      require(std::isfinite(h[p]), "shift ", p, " is ", h[p], ", must be finite");
+    auto const sums = matrix(how, [&](std::vector<moments> const& batches) {
+      std::vector<moments> all;
+      all.reserve(batches.size());
+      for (moments const& batch : batches) all.push_back(batch.grouped(groups).weighted(h));
+      return all;
+    });
+    estimates result;
+    for (std::size_t c = 0; c != components.size(); ++c) {
+      bool const any = sums.value.shape(0) != 0;  // no chains are left of any component
+      result.value.push_back(any ? sums.value(0, c) : std::numeric_limits<double>::quiet_NaN());
+      result.error.push_back(any ? sums.error(0, c) : std::numeric_limits<double>::quiet_NaN());
+    }
+    return result;
   }
 
   /// Of each component, in their order.
