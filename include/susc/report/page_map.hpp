@@ -353,7 +353,10 @@ function cluster_table() {
           `others, in ${
               all.dimensions} whitened dimensions, that few edges leave. Conductance: the share of edges that ` +
           `leave. As many points without structure have sets of ${
-              fixed(all.structureless_conductance, 2)}; listed are ` +
+              fixed(all.structureless_conductance, 2)}, the same scores shuffled within each principal component of ${
+              fixed(
+                  all.shuffled_conductance, 2)}: clusters above that, in grey, may be no more than the tails of one ` +
+          `component. Listed are ` +
           `those up to ${fixed(all.highest_conductance, 2)}` +
           (clusters.length ?
                `: ${clusters.length} of them, with ${
@@ -407,7 +410,9 @@ function cluster_table() {
                           },
                             h("span", {class: "dot", style: "background: " + category(c)}), " ", c + 1)),
                         cell(thousands(each.size)), whole ? cell(in_sequences[c].size) : "",
-                        cell(fixed(each.conductance, 2)), made_of(each.probes, probes, all.tokens_of_probes, each.size),
+                        h("td", {class: "number" + (each.conductance < all.shuffled_conductance ? "" : " quiet")},
+                          fixed(each.conductance, 2)),
+                        made_of(each.probes, probes, all.tokens_of_probes, each.size),
                         made_of(each.classes, list(all.classes), list(all.tokens_of_classes), each.size),
                         h("td", {class: "word"},
                           each.tokens.slice(0, 6).map(
