@@ -174,6 +174,7 @@ token_structure write_clusters(std::filesystem::path const& folder, std::optiona
     }
     result.clusters["neighbours"] = options.neighbours;
     result.clusters["structureless_conductance"] = number(chance);
+    result.clusters["shuffled_conductance"] = number(susc::shuffled_conductance(points, options, run));
     result.clusters["highest_conductance"] = number(options.highest_conductance);
     finish("");
   }

@@ -189,6 +189,7 @@ class TestCase(unittest.TestCase):
                     neighbours[i].add(j)
                     neighbours[j].add(i)
             ends = sum(map(len, neighbours))
+            self.assertTrue(0 <= found["shuffled_conductance"] <= 1)
             self.assertAlmostEqual(found["highest_conductance"] / found["structureless_conductance"], 0.75, delta=1e-4)
             for number, each in enumerate(found["found"]):
                 members = {j for j in range(tokens) if cluster[j] == number}

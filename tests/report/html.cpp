@@ -191,6 +191,7 @@ json with_map() {
                       {"dimensions", 2},
                       {"neighbours", 1},
                       {"structureless_conductance", .8},
+                      {"shuffled_conductance", .7},
                       {"highest_conductance", .6},
                       {"found", json::array({{{"size", 2},
                                               {"conductance", .25},

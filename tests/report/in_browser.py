@@ -33,6 +33,7 @@ const said = {hidden: find("#map").hidden || find("#clusters").hidden, nothing: 
 find('[data-cluster="1"]').click();
 said.cluster = beside();
 said.pressed = [...document.querySelectorAll("[data-cluster]")].map((each) => each.getAttribute("aria-pressed"));
+said.row = [...find("#clusters tbody").rows[1].cells].map((cell) => cell.textContent);
 said.one = coloured();
 key("ArrowRight");
 said.first = beside()[2];
@@ -77,6 +78,8 @@ with tempfile.TemporaryDirectory(prefix="susc-browser-") as temporary:
                    capture_output=True, timeout=120)  # fmt: skip
     report = (folder / "results/report.html").read_text(encoding="utf-8")
     found = json.loads((folder / "results/summary.json").read_text())["clusters"]["found"]
+    map_data = json.loads(re.search(r'id="data">(.*?)</script', report, re.DOTALL)[1])["token_map"]
+    sequences = {s for s, cluster in zip(map_data["sequence"], map_data["cluster"]) if cluster == 1}
     page = folder / "page.html"
     page.write_text(report.replace("</body>", READER + "</body>"), encoding="utf-8")
     said = opened(page)
@@ -87,6 +90,7 @@ expected = {
     "nothing is chosen": len(said["nothing"]) == 1 and said["nothing"][0].startswith("Nothing chosen"),
     "points in colour": said["all"] > 1000,
     "the cluster's name and size": said["cluster"][0] == f"Cluster 2: {found[1]['size']} tokens",
+    "its tokens and sequences": said["row"][1:3] == [str(found[1]["size"]), str(len(sequences))],
     "its examples": len(said["cluster"]) == 2 + len(found[1]["examples"]),
     "its button is pressed, no other": said["pressed"] == [str(c == 1).lower() for c in range(len(said["pressed"]))],
     "its points alone are in colour": 0 < said["one"] < said["all"] / 4,

@@ -105,3 +105,26 @@ TEST_CASE("clusters: no point in two, sizes as asked, the same for any executor,
   // 300 of 1500 points: each group is missed with probability .8^100.
   CHECK(find_clusters(graph, {.highest_conductance = .1, .seeds = 300}).size() == groups);
 }
+
+TEST_CASE("clusters: shuffled columns keep what each column does, and lose what columns do together") {
+  susc::random::stream draw({5});
+  auto normal = xt::xtensor<double, 2>::from_shape({1000, dimensions}), tailed = normal, bound = normal;
+  for (std::size_t i = 0; i != 1000; ++i) {
+    double const common = draw.normal();
+    for (std::size_t d = 0; d != dimensions; ++d) {
+      normal(i, d) = draw.normal();
+      tailed(i, d) = normal(i, d) * normal(i, d) * normal(i, d);
+      bound(i, d) = common + .1 * normal(i, d);
+    }
+  }
+  cluster_options const options{.seeds = 300};
+  double const chance = susc::structureless_conductance(1000, dimensions, options);
+  // Between two draws of the points it differs by a few per cent (docs/method.md).
+  auto const near = [&](double x) { return x > .85 * chance && x < 1.15 * chance; };
+  CHECK(near(susc::shuffled_conductance(normal, options)));
+  CHECK(near(susc::shuffled_conductance(bound, options)));
+  CHECK(find_clusters(graph_about(bound), {.highest_conductance = .5 * chance, .seeds = 300}).size() > 2);
+  double const tails = susc::shuffled_conductance(tailed, options);
+  CHECK(tails < .75 * chance);
+  CHECK(tails == susc::shuffled_conductance(tailed, options, susc::sequential{}));
+}

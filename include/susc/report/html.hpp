@@ -26,7 +26,8 @@
 ///                            "found": [{"size", "conductance", "probes": [P counts], "classes": [Q counts], "tokens":
 ///                            [{"token", "count"}], "examples": [{"probe", "before", "token", "after"}]}], and
 ///                            "missing": why there are none, or "dimensions", "neighbours",
-///                            "structureless_conductance", "highest_conductance"}; see structure/token_clusters.hpp
+///                            "structureless_conductance", "shuffled_conductance", "highest_conductance"}; see
+///                            structure/token_clusters.hpp
 ///   "token_map"              {"rows": N, of which n are shown: "row", "sequence", "position", "cluster" (-1: in none),
 ///                            each [n]; "axes": [at least two times {"name", "values": [n]}], "sequences": [{"probe":
 ///                            its index, "tokens": [indices into "pieces"]}], "pieces": [strings]}
@@ -208,7 +209,8 @@ class report_check {
     std::size_t const classes = array(at(all, "classes", path), path + "classes").size();
     sized(at(all, "tokens_of_classes", path), classes, path + "tokens_of_classes", "one a class");
     if (!all.contains("missing"))
-      for (char const* field : {"dimensions", "neighbours", "structureless_conductance", "highest_conductance"})
+      for (char const* field :
+           {"dimensions", "neighbours", "structureless_conductance", "shuffled_conductance", "highest_conductance"})
         at(all, field, path);
     clusters_ = array(at(all, "found", path), path + "found").size();
     for (json const& found : all.at("found")) {

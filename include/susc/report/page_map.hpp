@@ -353,7 +353,10 @@ function cluster_table() {
           `others, in ${
               all.dimensions} whitened dimensions, that few edges leave. Conductance: the share of edges that ` +
           `leave. As many points without structure have sets of ${
-              fixed(all.structureless_conductance, 2)}; listed are ` +
+              fixed(all.structureless_conductance, 2)}, the same scores shuffled within each principal component of ${
+              fixed(
+                  all.shuffled_conductance, 2)}: clusters above that, in grey, may be no more than the tails of one ` +
+          `component. Listed are ` +
           `those up to ${fixed(all.highest_conductance, 2)}` +
           (clusters.length ?
                `: ${clusters.length} of them, with ${
@@ -373,6 +376,12 @@ function cluster_table() {
         {class: "word", tip: () => found.length ? ["share, and share of all tokens", ...found.map(spelled)] : null},
         shown.map((entry) => h("div", {}, spelled(entry))));
   };
+  /* Tokens of few sequences may be copies of each other rather than of one kind: known where the map shows all. */
+  const whole = map_data && map_size === map_data.rows, in_sequences = clusters.map(() => new Set());
+  if (whole)
+    map_data.cluster.forEach((c, i) => {
+      if (c >= 0) in_sequences[c].add(map_data.sequence[i]);
+    });
   const open = (c) => choose({cluster: state.cluster === c ? null : c});
   draws(["cluster", "theme", "every"], () => {
     const shown = state.every ? clusters : clusters.slice(0, Math.max(most, (state.cluster ?? 0) + 1));
@@ -381,8 +390,8 @@ function cluster_table() {
         .replaceChildren(
             table(
                 [
-                  ["cluster"], ["tokens", true], ["conductance", true], ["probes"], ["classes"],
-                  ["most frequent tokens"]
+                  ["cluster"], ["tokens", true], ...(whole ? [["sequences", true]] : []), ["conductance", true],
+                  ["probes"], ["classes"], ["most frequent tokens"]
                 ],
                 shown.map(
                     (each, c) => h(
@@ -400,7 +409,9 @@ function cluster_table() {
                             }
                           },
                             h("span", {class: "dot", style: "background: " + category(c)}), " ", c + 1)),
-                        cell(thousands(each.size)), cell(fixed(each.conductance, 2)),
+                        cell(thousands(each.size)), whole ? cell(in_sequences[c].size) : "",
+                        h("td", {class: "number" + (each.conductance < all.shuffled_conductance ? "" : " quiet")},
+                          fixed(each.conductance, 2)),
                         made_of(each.probes, probes, all.tokens_of_probes, each.size),
                         made_of(each.classes, list(all.classes), list(all.tokens_of_classes), each.size),
                         h("td", {class: "word"},

@@ -104,6 +104,14 @@ class seeded_sweeps {
   cluster_options options_;
 };
 
+/// Of the sets around all seeds, in the graph of the points.
+template <Executor E>
+double least_conductance(xt::xtensor<double, 2> const& points, cluster_options const& options, E const& run) {
+  neighbour_graph const graph = graph_of(nearest_neighbours(points, options.neighbours, run));
+  seeded_sweeps const sweeps(graph, options, run);
+  return sweeps.conductance.empty() ? 1 : *std::min_element(sweeps.conductance.begin(), sweeps.conductance.end());
+}
+
 }  // namespace detail
 
 /// Clusters that share no point, by conductance, lowest first. Around each seed, the set of least conductance that
@@ -150,9 +158,18 @@ double structureless_conductance(std::size_t points, std::size_t dimensions, clu
   random::stream draw(random::fold_in(options.key, "points without structure"));
   auto cloud = xt::xtensor<double, 2>::from_shape({points, dimensions});
   for (double& x : cloud) x = draw.normal();
-  neighbour_graph const graph = graph_of(nearest_neighbours(cloud, options.neighbours, run));
-  detail::seeded_sweeps const sweeps(graph, options, run);
-  return sweeps.conductance.empty() ? 1 : *std::min_element(sweeps.conductance.begin(), sweeps.conductance.end());
+  return detail::least_conductance(cloud, options, run);
+}
+
+/// The same for `points` (points x dimensions) whose columns are shuffled, each by itself: what the distributions of
+/// single dimensions, their tails say, do without any dependence between them. Clusters above it may be no more.
+template <Executor E = threads>
+double shuffled_conductance(xt::xtensor<double, 2> points, cluster_options const& options = {}, E const& run = {}) {
+  random::stream draw(random::fold_in(options.key, "shuffled columns"));
+  for (std::size_t d = 0; d != points.shape(1); ++d)
+    for (std::size_t left = points.shape(0); left > 1; --left)
+      std::swap(points(left - 1, d), points(draw.below(left), d));
+  return detail::least_conductance(points, options, run);
 }
 
 }  // namespace susc
