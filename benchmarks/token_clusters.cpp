@@ -81,8 +81,10 @@ void measure(benchmark::State& state, std::size_t size, part what) {
   for (auto _ : state) {
     susc::neighbour_graph made;
     if (what != part::clusters) made = susc::graph_of(susc::nearest_neighbours(held->points, 15));
-    if (what == part::with_comparison)  // with points without structure, as structural_inference does
+    if (what == part::with_comparison) {  // with points without structure: all that structural_inference does
       benchmark::DoNotOptimize(susc::structureless_conductance(size, dimensions));
+      benchmark::DoNotOptimize(susc::shuffled_conductance(held->points));
+    }
     if (what != part::graph)
       benchmark::DoNotOptimize(susc::find_clusters(what == part::clusters ? held->graph : made).data());
     benchmark::DoNotOptimize(made.neighbour.data());

@@ -293,6 +293,18 @@ class Trained(TestCase):
             self.assertGreater(each["probes"][brackets], 0.8 * each["size"])
             self.assertGreater(each["tokens"][0]["count"], 0.8 * each["size"])
 
+    def test_no_clusters_after_divergence(self):
+        """One component's chains diverge, the other's do not: the run says why there are no clusters, and ends well."""
+        tiny = dict(zip(TINY[::2], TINY[1::2])) | {"--components": "l0h0,unembed", "--n-beta": "1e16"}
+        self.succeeds(*(word for pair in tiny.items() for word in pair), "--output", "results", "--centring", "restricted")
+        summary = json.loads((self.folder / "results/summary.json").read_text())
+        self.assertEqual([d["dropped_chains"] for d in summary["diagnostics"][:2]], [2, 0])
+        self.assertIn("diverged", summary["clusters"]["missing"])
+        self.assertEqual(set(read_npy(self.folder / "results/token_clusters.npy")[1]), {-1})
+        self.assertEqual([p.name for p in (self.folder / "results").glob("principal_components*")], [])
+        page = (self.folder / "results/report.html").read_text()
+        self.assertNotIn("token_map", json.loads(re.search(r'id="data">(.*?)</script', page, re.DOTALL)[1]))
+
     def test_text(self):
         words = random.Random(1)
         for domain in ["first", "second"]:
