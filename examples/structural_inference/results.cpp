@@ -13,6 +13,9 @@
 #include "susc/structure/pattern_scores.hpp"
 #include "susc/structure/principal_components.hpp"
 #include "susc/structure/sign_balance.hpp"
+#ifdef SUSC_WITH_NETCDF
+#include "dataset.hpp"
+#endif
 
 namespace structural_inference {
 
@@ -283,6 +286,9 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
   susc::write_npy(folder / "tokens.npy", token_table(data));
   if (data.pieces_are_text) susc::write_npy(folder / "token_patterns.npy", pattern_table(rows.patterns));
   susc::write_npy<float>(folder / "token_losses.npy", results.token_losses, {results.token_losses.size()});
+#ifdef SUSC_WITH_NETCDF
+  write_dataset(folder / "results.nc", std::vector{record(folder, results, chosen)}, data);
+#endif
 
   json heads = json::array(), losses = json::array(), timings = json::array(), traces;
   for (auto const& s : results.scores)
