@@ -5,7 +5,7 @@ set -eu
 packages="g++ meson ninja-build pkg-config python3 libeigen3-dev libxtensor-dev libxsimd-dev doctest-dev \
 nlohmann-json3-dev libcli11-dev libsentencepiece-dev"
 [ "${1:-}" != ci ] || packages="$packages clang clang-format clang-tidy cmake doxygen libbenchmark-dev libceres-dev \
-libclang-rt-dev libopenmpi-dev libtorch-dev llvm openmpi-bin valgrind"
+libclang-rt-dev libnetcdf-dev libopenmpi-dev libtorch-dev llvm openmpi-bin python3-netcdf4 python3-xarray valgrind"
 
 # No quotes: one word a package.
 install="apt-get install -y --no-install-recommends $(echo $packages)"

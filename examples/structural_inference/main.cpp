@@ -141,7 +141,8 @@ void commit(susc::staged_directory& results, std::filesystem::path const& output
     bool const array =
         name.ends_with(".npy") && (name.starts_with("response_matrix") || name.starts_with("token_susceptibilities") ||
                                    name.starts_with("principal_components"));
-    if ((array || name == "tokenizer.model") && !written.contains(name)) std::filesystem::remove(entry.path());
+    if ((array || name == "tokenizer.model" || name == "results.nc") && !written.contains(name))
+      std::filesystem::remove(entry.path());
   }
 }
 

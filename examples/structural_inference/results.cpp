@@ -15,6 +15,9 @@
 #include "susc/structure/pattern_scores.hpp"
 #include "susc/structure/principal_components.hpp"
 #include "susc/structure/sign_balance.hpp"
+#ifdef SUSC_WITH_NETCDF
+#include "dataset.hpp"
+#endif
 
 namespace structural_inference {
 
@@ -305,6 +308,9 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
   auto const structure = write_clusters(folder, chosen_modes, data, table, rows.patterns, results.expected.workers);
   if (data.pieces_are_text) susc::write_npy(folder / "token_patterns.npy", pattern_table(rows.patterns));
   susc::write_npy<float>(folder / "token_losses.npy", results.token_losses, {results.token_losses.size()});
+#ifdef SUSC_WITH_NETCDF
+  write_dataset(folder / "results.nc", std::vector{record(folder, results, chosen)}, data);
+#endif
 
   json heads = json::array(), losses = json::array(), timings = json::array(), traces;
   for (auto const& s : results.scores)

@@ -191,7 +191,13 @@ inline trained_model load(options const& o) {
   std::cout << "Model: " << o.model << ", " << loaded.config.layers << " layers of " << loaded.config.heads
             << " heads, width " << loaded.config.width << ", context " << loaded.config.context << ", vocabulary "
             << loaded.config.vocabulary << "; " << model.parameter_count() << " parameters" << std::endl;
-  return {model, std::move(loaded.weights), {{"file", o.model}}};
+  nlohmann::json training{{"file", o.model}};
+  // Of weights that this program trained it is known after how many steps they were saved.
+  auto const described = nlohmann::json::parse(loaded.metadata["training"], nullptr, false);
+  for (char const* name : {"steps", "snapshot_after"})
+    if (described.is_object() && described.contains(name) && described[name].is_number_unsigned())
+      training["steps"] = described[name];
+  return {model, std::move(loaded.weights), training};
 }
 
 /// Prefix-matching and previous-token scores on [r ; r] of uniformly random tokens.

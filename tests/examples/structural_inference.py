@@ -1,4 +1,4 @@
-"""structural_inference.py PROGRAM [--sentencepiece]: the program on tiny inputs (bad ones: bad_input.py).
+"""structural_inference.py PROGRAM [--sentencepiece] [--netcdf]: the program on tiny inputs (bad ones: bad_input.py).
 
 Standard library only: .npy and .safetensors files are read and written by hand.
 """
@@ -17,6 +17,7 @@ import tempfile
 import unittest
 
 PROGRAM, WITH_SENTENCEPIECE = os.path.abspath(sys.argv[1]), "--sentencepiece" in sys.argv[2:]
+DATASET = {"results.nc"} if "--netcdf" in sys.argv[2:] else set()
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 CODES = {"<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q"}
 
@@ -105,7 +106,7 @@ class TestCase(unittest.TestCase):
             self.assertEqual(seen, shape, name)
             self.assertTrue(all(math.isfinite(v) for v in values), name)
         present = {name for name in listing(results) if name not in ("model.safetensors", "tokenizer.model")}
-        self.assertEqual(present, set(expected) | {"summary.json", "report.html"})
+        self.assertEqual(present, set(expected) | {"summary.json", "report.html"} | DATASET)
 
         def constant(name):
             self.fail(f"summary.json holds {name}")

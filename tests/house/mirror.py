@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-OPTIONAL = {"data/sentencepiece.cpp", "models/autodiff_model.cpp", "models/torch_model.cpp", "sampling/mpi.cpp"}  # built where the dependency is found
+OPTIONAL = {"data/sentencepiece.cpp", "models/autodiff_model.cpp", "models/torch_model.cpp", "sampling/mpi.cpp", "io/netcdf.cpp"}  # built where the dependency is found
 UNTESTED = {"susc.hpp"}  # the umbrella: compiled and linked by the test `headers` instead
 THROUGH = {  # the parts of one thing are tested through it
     "models/transformer_": "models/transformer.cpp",

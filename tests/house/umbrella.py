@@ -5,7 +5,7 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parents[2] / "include"
 umbrella = root / "susc/susc.hpp"
-optional = re.compile(r"#\s*include\s*<(sentencepiece|mpi\.h|torch/|ceres/)")
+optional = re.compile(r"#\s*include\s*<(sentencepiece|mpi\.h|netcdf\.h|torch/|ceres/)")
 
 wanted = sorted(str(h.relative_to(root)) for h in root.glob("susc/*/*.hpp") if not optional.search(h.read_text()))
 lines = umbrella.read_text().splitlines()

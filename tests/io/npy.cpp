@@ -266,3 +266,19 @@ TEST_CASE("npy: writing checks shape and place") {
               {"absent/x.npy", "No such file"});
   CHECK(folder.listing().empty());
 }
+
+TEST_CASE("npy: parts of an array") {
+  temporary_folder const folder;
+  auto const path = folder.path / "x.npy";
+  susc::write_npy<std::int64_t>(path, std::vector<std::int64_t>{0, 1, 2, 3, std::int64_t{1} << 40, 5}, {2, 3});
+  susc::npy_input<std::int32_t> const input(path, 2);
+  CHECK(input.shape() == shape{2, 3});
+  CHECK(input.size() == 6);
+  std::vector<std::int32_t> part(2);
+  input.read(2, part);
+  CHECK(part == std::vector<std::int32_t>{2, 3});
+  input.read(6, std::span<std::int32_t>{});
+  check_words(error_message([&] { input.read(3, part); }), {"x.npy'", "1099511627776 at index (1, 1)", "does not fit"});
+  check_words(error_message([&] { input.read(5, part); }), {"x.npy'", "2 elements from element 5 on", "it has 6"});
+  check_words(error_message([&] { input.read(7, part); }), {"x.npy'", "from element 7 on", "it has 6"});
+}

@@ -148,13 +148,13 @@ inline std::string read_file(std::filesystem::path const& path) {
   return content;
 }
 
-/// Calls `writer(std::ostream&)` on a temporary file beside `path`, then renames it to `path`: a reader, or a run cut
-/// short, sees the old file or the new one, never a part. A symbolic link at `path` is replaced, not followed.
-/// Throws susc::error naming the file and the reason, or what the writer throws; nothing is left behind then.
-template <std::invocable<std::ostream&> Writer>
-void write_file_atomically(std::filesystem::path const& path, Writer&& writer) {
+namespace detail {
+/// Calls `writer(std::filesystem::path const&)` with the name of an empty temporary file beside `path`, which it writes
+/// and closes; then renames that to `path`. As write_file_atomically, for libraries that open files by name.
+template <class Writer>
+void replace_file(std::filesystem::path const& path, Writer writer) {
   auto const check = [&](bool ok, char const* action, int reason) {
-    require(ok, "file '", path.string(), "': cannot ", action, ": ", detail::os_reason(reason));
+    require(ok, "file '", path.string(), "': cannot ", action, ": ", os_reason(reason));
   };
   std::error_code ignored;
   auto const status = std::filesystem::status(path, ignored);
@@ -168,23 +168,16 @@ void write_file_atomically(std::filesystem::path const& path, Writer&& writer) {
       if (!name.empty()) ::unlink(name.c_str());
     }
   } partial;
-  detail::descriptor file;
+  descriptor file;
   try {
-    partial.name = detail::create_partial(path, [&](char const* name) {
-      file = detail::descriptor(::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    partial.name = create_partial(path, [&](char const* name) {
+      file = descriptor(::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
       return static_cast<bool>(file);
     });
   } catch (error const& reason) {
     fail("file '", path.string(), "': ", reason.what());
   }
-  std::ofstream out(partial.name, std::ios::binary | std::ios::trunc);
-  check(out.is_open(), "open a temporary file beside it", errno);
-  errno = 0;
-  std::forward<Writer>(writer)(static_cast<std::ostream&>(out));
-  out.flush();
-  check(out.good(), "write it", errno == 0 ? EIO : errno);
-  out.close();
-  check(out.good(), "close it", errno == 0 ? EIO : errno);
+  writer(std::as_const(partial.name));
   // On lines of their own: a call and errno in one list of arguments are evaluated in any order.
   bool const synchronized = ::fsync(file.get()) == 0;
   check(synchronized, "bring it to the disk", errno);
@@ -192,7 +185,28 @@ void write_file_atomically(std::filesystem::path const& path, Writer&& writer) {
   check(renamed, "move it into place", errno);
   partial.name.clear();
   // Some file systems cannot synchronise a folder; the file is in place either way.
-  detail::synchronize(path.has_parent_path() ? path.parent_path() : ".");
+  synchronize(path.has_parent_path() ? path.parent_path() : ".");
+}
+}  // namespace detail
+
+/// Calls `writer(std::ostream&)` on a temporary file beside `path`, then renames it to `path`: a reader, or a run cut
+/// short, sees the old file or the new one, never a part. A symbolic link at `path` is replaced, not followed.
+/// Throws susc::error naming the file and the reason, or what the writer throws; nothing is left behind then.
+template <std::invocable<std::ostream&> Writer>
+void write_file_atomically(std::filesystem::path const& path, Writer&& writer) {
+  detail::replace_file(path, [&](std::filesystem::path const& partial) {
+    auto const check = [&](bool ok, char const* action, int reason) {
+      require(ok, "file '", path.string(), "': cannot ", action, ": ", detail::os_reason(reason));
+    };
+    std::ofstream out(partial, std::ios::binary | std::ios::trunc);
+    check(out.is_open(), "open a temporary file beside it", errno);
+    errno = 0;
+    std::forward<Writer>(writer)(static_cast<std::ostream&>(out));
+    out.flush();
+    check(out.good(), "write it", errno == 0 ? EIO : errno);
+    out.close();
+    check(out.good(), "close it", errno == 0 ? EIO : errno);
+  });
 }
 
 /// A folder of results that appears whole or not at all: write the files under path(), then commit(). Destroyed without

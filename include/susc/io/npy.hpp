@@ -197,31 +197,64 @@ void with_npy_type(std::string_view descr, std::string const& where, Use use) {
 
 }  // namespace detail
 
-/// The array in a .npy file, converted to T: any integer type to integers, any float type to floats, with a check that
-/// each value fits. Throws susc::error for a file that is not exactly one such array, or, if `rank` is given, of
-/// another number of dimensions.
+/// The array in a .npy file, open to be read by parts and converted to T: any integer type to integers, any float type
+/// to floats, with a check that each value fits. Several threads may read at once.
+template <class T>
+class npy_input {
+ public:
+  /// Throws susc::error for a file that is not exactly one such array, or, if `rank` is given, of another number of
+  /// dimensions.
+  explicit npy_input(std::filesystem::path const& path, std::optional<std::size_t> rank = {})
+      : file_(path), header_(detail::read_npy_header(file_)) {
+    static_assert(std::floating_point<T> || (std::integral<T> && !std::same_as<T, bool>), "wanted a number type");
+    require(!rank || shape().size() == *rank, where(), "field 'shape' is ", shape_text(shape()), ", ", shape().size(),
+            "-dimensional, wanted ", rank.value_or(0), " dimensions");
+    with_type([&]<class Source>(Source) {
+      auto const count = element_count(shape());
+      std::uint64_t const available = file_.size() - header_.data_offset;
+      require(count && *count <= std::numeric_limits<std::int64_t>::max() / sizeof(Source), where(),
+              "field 'shape' is ", shape_text(shape()), ", whose size in bytes does not fit in 64 bits");
+      require(available >= *count * sizeof(Source), where(), "shape ", shape_text(shape()), " of '", header_.descr,
+              "' needs ", *count * sizeof(Source), " bytes of data but ", available, " follow: the file is truncated");
+      require(available == *count * sizeof(Source), where(), "shape ", shape_text(shape()), " of '", header_.descr,
+              "' needs ", *count * sizeof(Source), " bytes of data but ", available, " follow: trailing bytes");
+      size_ = *count;
+    });
+  }
+
+  /// Extents; () for a single number.
+  std::vector<std::size_t> const& shape() const { return header_.shape; }
+  /// Elements.
+  std::size_t size() const { return size_; }
+
+  /// Fills `out` with the elements [first, first + out.size()) in row-major order. Throws susc::error if there are
+  /// fewer, or one does not fit.
+  void read(std::size_t first, std::span<T> out) const {
+    require(first <= size_ && out.size() <= size_ - first, "file '", file_.path(), "': ", out.size(),
+            " elements from element ", first, " on are wanted, it has ", size_);
+    with_type([&]<class Source>(Source) {
+      read_numbers<Source>(file_, header_.data_offset + first * sizeof(Source), out, shape(), "the array", first);
+    });
+  }
+
+ private:
+  std::string where() const { return detail::concatenate("file '", file_.path(), "': header: "); }
+  template <class Use>
+  void with_type(Use use) const {
+    detail::with_npy_type<std::integral<T>>(header_.descr, where(), use);
+  }
+
+  input_file file_;
+  detail::npy_header header_;
+  std::size_t size_ = 0;
+};
+
+/// The array in a .npy file, converted as by npy_input, which throws the same.
 template <class T>
 npy_array<T> read_npy(std::filesystem::path const& path, std::optional<std::size_t> rank = {}) {
-  static_assert(std::floating_point<T> || (std::integral<T> && !std::same_as<T, bool>), "wanted a number type");
-  input_file const file(path);
-  detail::npy_header const header = detail::read_npy_header(file);
-  std::string const where = detail::concatenate("file '", file.path(), "': header: ");
-  require(!rank || header.shape.size() == *rank, where, "field 'shape' is ", shape_text(header.shape), ", ",
-          header.shape.size(), "-dimensional, wanted ", rank.value_or(0), " dimensions");
-
-  npy_array<T> array{header.shape, {}};
-  detail::with_npy_type<std::integral<T>>(header.descr, where, [&]<class Source>(Source) {
-    auto const count = element_count(header.shape);
-    std::uint64_t const available = file.size() - header.data_offset;
-    require(count && *count <= std::numeric_limits<std::int64_t>::max() / sizeof(Source), where, "field 'shape' is ",
-            shape_text(header.shape), ", whose size in bytes does not fit in 64 bits");
-    require(available >= *count * sizeof(Source), where, "shape ", shape_text(header.shape), " of '", header.descr,
-            "' needs ", *count * sizeof(Source), " bytes of data but ", available, " follow: the file is truncated");
-    require(available == *count * sizeof(Source), where, "shape ", shape_text(header.shape), " of '", header.descr,
-            "' needs ", *count * sizeof(Source), " bytes of data but ", available, " follow: trailing bytes");
-    array.values.resize(*count);
-    read_numbers<Source>(file, header.data_offset, std::span<T>(array.values), header.shape, "the array");
-  });
+  npy_input<T> const input(path, rank);
+  npy_array<T> array{input.shape(), std::vector<T>(input.size())};
+  input.read(0, array.values);
   return array;
 }
 

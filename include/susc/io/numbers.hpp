@@ -86,10 +86,11 @@ bool fits(Source value) {
 }  // namespace detail
 
 /// Reads out.size() numbers stored as Source at byte `offset` and converts them to T: integers to integers, floats to
-/// floats. Throws susc::error, naming `what` and the index in `shape`, if a value is beyond the range of T.
+/// floats. Throws susc::error, naming `what` and the index in `shape`, if a value is beyond the range of T; `first`:
+/// the number of elements of `shape` before those at `offset`.
 template <class Source, class T>
 void read_numbers(input_file const& file, std::uint64_t offset, std::span<T> out, std::span<std::size_t const> shape,
-                  std::string_view what) {
+                  std::string_view what, std::size_t first = 0) {
   if constexpr (std::same_as<Source, T>) {
     file.read(offset, std::as_writable_bytes(out));
   } else {
@@ -102,7 +103,7 @@ void read_numbers(input_file const& file, std::uint64_t offset, std::span<T> out
       for (Source const stored : part) {
         number const value = stored;
         if (!detail::fits<T>(value))
-          fail("file '", file.path(), "': ", what, " holds ", +value, " at index ", index_text(done, shape),
+          fail("file '", file.path(), "': ", what, " holds ", +value, " at index ", index_text(first + done, shape),
                ", which does not fit in ", detail::type_text<T>());
         out[done++] = static_cast<T>(value);
       }

@@ -1,0 +1,341 @@
+#include "dataset.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "susc/data/token_pattern.hpp"
+#include "susc/io/netcdf.hpp"
+#include "susc/io/npy.hpp"
+
+namespace structural_inference {
+
+namespace {
+
+using names = std::vector<std::string>;
+using attributes = std::vector<susc::netcdf_attribute>;
+constexpr susc::centring centrings[]{susc::centring::full, susc::centring::restricted};
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+/// As UTF-8 without zero bytes, which netCDF's text is: what is not is replaced.
+std::string valid_text(std::string const& text) {
+  auto valid = json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::replace)).get<std::string>();
+  std::replace(valid.begin(), valid.end(), '\0', ' ');
+  return valid;
+}
+
+/// NAME.npy of a run, or NAME_CENTRING.npy of that which was not chosen; `part` follows the centring.
+std::filesystem::path array_file(recorded_run const& run, std::string const& name, susc::centring how,
+                                 std::string const& part) {
+  std::string const suffix = how == run.chosen ? "" : std::string("_") + name_of(how);
+  return run.folder / (name + suffix + part + ".npy");
+}
+
+/// Arrays of `slice` numbers each, one file after the other; NaN for a file that is not there.
+template <class T>
+susc::netcdf_values<T> stacked(std::vector<std::filesystem::path> files, std::size_t slice) {
+  std::size_t const size = files.size() * slice;
+  return {size, [files = std::move(files), slice](std::size_t first, std::span<T> out) {
+            while (!out.empty()) {
+              std::size_t const within = first % slice, count = std::min(slice - within, out.size());
+              auto const& file = files[first / slice];
+              if (std::filesystem::exists(file))
+                susc::npy_input<T>(file).read(within, out.first(count));
+              else
+                std::fill_n(out.begin(), count, static_cast<T>(nan));
+              first += count;
+              out = out.subspan(count);
+            }
+          }};
+}
+
+class builder {
+ public:
+  builder(std::span<recorded_run const> runs, prepared_data const& data) : runs_(runs), first_(runs.front()) {
+    tokens_ = susc::npy_input<std::int32_t>(first_.folder / "tokens.npy", 2).shape()[0];
+    modes_ = std::min(tokens_, first_.components.size());
+    for (auto const& traces : first_.loss) {
+      chains_ = std::max(chains_, traces.size());
+      for (auto const& trace : traces) draws_ = std::max(draws_, trace.size());
+    }
+    dataset_.dimensions = {{"checkpoint", runs.size()},
+                           {"centring", std::size(centrings)},
+                           {"component", first_.components.size()},
+                           {"probe", first_.probes.size()},
+                           {"token", tokens_},
+                           {"mode", modes_},
+                           {"chain", chains_},
+                           {"draw", draws_},
+                           {"head", first_.heads.size()}};
+    coordinates();
+    describe_tokens(data);
+    arrays();
+    diagnostics();
+    head_scores();
+    describe();
+  }
+
+  susc::netcdf_dataset const& dataset() const { return dataset_; }
+
+ private:
+  template <class Values>
+  void add(std::string name, names over, Values values, std::string long_name, std::string units = "",
+           attributes more = {}) {
+    if (!units.empty()) more.insert(more.begin(), {"units", std::move(units)});
+    more.insert(more.begin(), {"long_name", std::move(long_name)});
+    dataset_.variables.push_back({std::move(name), std::move(over), std::move(values), std::move(more)});
+  }
+  std::vector<std::int32_t> numbers(std::size_t count, std::int32_t from) const {
+    std::vector<std::int32_t> all(count);
+    for (std::size_t i = 0; i != count; ++i) all[i] = from + static_cast<std::int32_t>(i);
+    return all;
+  }
+
+  void coordinates() {
+    bool const known = std::all_of(runs_.begin(), runs_.end(), [](auto const& run) { return run.step.has_value(); });
+    std::vector<std::int64_t> steps;
+    for (recorded_run const& run : runs_) steps.push_back(run.step.value_or(0));
+    if (known) add("checkpoint", {"checkpoint"}, steps, "steps of training");
+    names head_names;
+    for (auto const& s : first_.heads) head_names.push_back(susc::head_name(s.layer, s.head));
+    add("centring", {"centring"}, names{name_of(centrings[0]), name_of(centrings[1])}, "what E[dL] is taken over");
+    add("component", {"component"}, first_.components, "component of the model");
+    names probes;
+    for (std::string const& name : first_.probes) probes.push_back(valid_text(name));
+    add("probe", {"probe"}, std::move(probes), "probe data");
+    add("token", {"token"}, numbers(tokens_, 0), "row of the per-token arrays");
+    add("mode", {"mode"}, numbers(modes_, 1), "principal component");
+    add("chain", {"chain"}, numbers(chains_, 0), "chain");
+    add("draw", {"draw"}, numbers(draws_, 0), "draw");
+    add("head", {"head"}, head_names, "attention head");
+  }
+
+  /// What each row of the per-token arrays is.
+  void describe_tokens(prepared_data const& data) {
+    auto const file = first_.folder / "tokens.npy";
+    auto const column = [&](std::size_t c) {
+      return susc::netcdf_values<std::int32_t>(tokens_, [file, c](std::size_t first, std::span<std::int32_t> out) {
+        std::vector<std::int32_t> rows(4 * out.size());
+        susc::npy_input<std::int32_t>(file, 2).read(4 * first, rows);
+        for (std::size_t i = 0; i != out.size(); ++i) out[i] = rows[4 * i + c];
+      });
+    };
+    add("token_probe", {"token"}, column(0), "number of the token's probe");
+    add("token_sequence", {"token"}, column(1), "sequence of the token in its probe");
+    add("token_position", {"token"}, column(2), "position of the token in its sequence");
+    add("token_id", {"token"}, column(3), "token");
+    token_coordinates_ = "token_probe token_sequence token_position token_id";
+    if (!data.pieces_are_text) return;
+    auto const text = [&data, ids = column(3)](std::size_t first, std::span<std::string> out) {
+      std::vector<std::int32_t> of(out.size());
+      ids.fill(first, of);
+      for (std::size_t i = 0; i != out.size(); ++i) {
+        out[i] = valid_text(data.piece(of[i]));
+      }
+    };
+    add("token_text", {"token"}, susc::netcdf_values<std::string>(tokens_, text), "text of the token");
+    token_coordinates_ += " token_text";
+    names classes;
+    for (auto const pattern : susc::token_patterns) classes.emplace_back(name_of(pattern));
+    dataset_.dimensions.push_back({"pattern", classes.size()});
+    auto const flags = first_.folder / "token_patterns.npy";
+    susc::netcdf_values<std::int8_t> const patterns(
+        tokens_ * classes.size(), [flags](std::size_t first, std::span<std::int8_t> out) {
+          std::vector<std::int32_t> read(out.size());
+          susc::npy_input<std::int32_t>(flags, 2).read(first, read);
+          std::transform(read.begin(), read.end(), out.begin(), [](std::int32_t x) { return std::int8_t{x != 0}; });
+        });
+    add("pattern", {"pattern"}, classes, "class of tokens in context");
+    // By this attribute xarray gives booleans.
+    add("token_pattern", {"token", "pattern"}, patterns, "whether the token is in the class", "", {{"dtype", "bool"}});
+  }
+
+  /// The files of all runs in both centrings, in the order of the first two dimensions.
+  template <class T = double>
+  void array(std::string name, names over, std::size_t slice, std::string const& file, std::string const& part,
+             std::string long_name, std::string units) {
+    std::vector<std::filesystem::path> files;
+    for (recorded_run const& run : runs_)
+      for (auto const how : centrings) files.push_back(array_file(run, file, how, part));
+    bool const of_tokens = std::count(over.begin(), over.end(), "token") > 0;
+    over.insert(over.begin(), {"checkpoint", "centring"});
+    add(std::move(name), std::move(over), stacked<T>(std::move(files), slice), std::move(long_name), std::move(units),
+        of_tokens ? attributes{{"coordinates", token_coordinates_}} : attributes{});
+  }
+
+  void arrays() {
+    std::size_t const components = first_.components.size(), probes = first_.probes.size();
+    std::string const error = "standard error: value +- 1.96 error is a 95 % interval";
+    array("response_matrix", {"probe", "component"}, probes * components, "response_matrix", "",
+          "susceptibility of the component to the probe", "nats^2");
+    array("response_matrix_error", {"probe", "component"}, probes * components, "response_matrix", "_error", error,
+          "nats^2");
+    array("token_susceptibilities", {"token", "component"}, tokens_ * components, "token_susceptibilities", "",
+          "susceptibility of the component to the token in its context", "nats^2");
+    array("token_susceptibilities_error", {"token", "component"}, tokens_ * components, "token_susceptibilities",
+          "_error", error, "nats^2");
+    array("singular_values", {"mode"}, modes_, "principal_components", "_singular_values",
+          "singular values of the standardised per-token matrix", "1");
+    array("loadings", {"mode", "component"}, modes_ * components, "principal_components", "_loadings",
+          "orthonormal rows, one number a component", "1");
+    array("scores", {"token", "mode"}, tokens_ * modes_, "principal_components", "_scores",
+          "principal component scores of the token", "1");
+    std::vector<std::filesystem::path> losses;
+    for (recorded_run const& run : runs_) losses.push_back(run.folder / "token_losses.npy");
+    add("token_losses", {"checkpoint", "token"}, stacked<float>(std::move(losses), tokens_),
+        "loss at the trained weights", "nats", {{"coordinates", token_coordinates_}});
+  }
+
+  /// One number a component of each run.
+  template <class T, class Number>
+  void of_components(std::string name, Number number, std::string long_name, std::string units = "1") {
+    std::vector<T> values;
+    for (recorded_run const& run : runs_)
+      for (auto const& d : run.diagnostics) values.push_back(static_cast<T>(number(d)));
+    add(std::move(name), {"checkpoint", "component"}, std::move(values), std::move(long_name), std::move(units));
+  }
+  void traces(std::string name, std::vector<std::vector<std::vector<double>>> recorded_run::*of,
+              std::string long_name) {
+    std::vector<double> values;
+    for (recorded_run const& run : runs_)
+      for (auto const& component : run.*of)
+        for (std::size_t chain = 0; chain != chains_; ++chain)
+          for (std::size_t draw = 0; draw != draws_; ++draw)
+            values.push_back(chain < component.size() && draw < component[chain].size() ? component[chain][draw] : nan);
+    add(std::move(name), {"checkpoint", "component", "chain", "draw"}, std::move(values), std::move(long_name), "nats");
+  }
+  void diagnostics() {
+    using diagnosed = susc::component_diagnostics;
+    of_components<double>(
+        "mean_observable", [](diagnosed const& d) { return d.observable.value; }, "E[phi], the mean of the observable",
+        "nats");
+    of_components<double>(
+        "mean_observable_error", [](diagnosed const& d) { return d.observable.error; }, "standard error", "nats");
+    of_components<double>(
+        "learning_coefficient", [](diagnosed const& d) { return d.learning_coefficient.value; },
+        "n_beta (E[L] - L(w*)), weight-refined");
+    of_components<double>(
+        "learning_coefficient_error", [](diagnosed const& d) { return d.learning_coefficient.error; },
+        "standard error");
+    of_components<double>(
+        "r_hat", [](diagnosed const& d) { return d.r_hat; }, "rank-normalised split R-hat of the observable");
+    of_components<double>(
+        "effective_sample_size", [](diagnosed const& d) { return d.effective_sample_size; },
+        "bulk effective sample size of the observable");
+    of_components<double>(
+        "drift", [](diagnosed const& d) { return d.drift; },
+        "of the loss, from the first half of the draws to the second, in standard errors");
+    of_components<std::int64_t>(
+        "draws", [](diagnosed const& d) { return d.draws; }, "draws in the estimates");
+    of_components<std::int64_t>(
+        "dropped_chains", [](diagnosed const& d) { return d.dropped_chains; }, "chains that diverged");
+    traces("observable_trace", &recorded_run::observable, "phi, NaN after a chain diverged");
+    traces("loss_trace", &recorded_run::loss, "L(w) - L(w*), NaN after a chain diverged");
+    std::vector<std::int8_t> diverged;
+    for (recorded_run const& run : runs_)
+      for (auto const& component : run.diverged) diverged.insert(diverged.end(), component.begin(), component.end());
+    add("diverged", {"checkpoint", "component", "chain"}, std::move(diverged),
+        "whether the chain diverged and is in no estimate", "", {{"dtype", "bool"}});
+  }
+
+  void head_scores() {
+    std::vector<double> prefix, previous;
+    for (recorded_run const& run : runs_)
+      for (auto const& s : run.heads) {
+        prefix.push_back(s.prefix_matching);
+        previous.push_back(s.previous_token);
+      }
+    add("prefix_matching", {"checkpoint", "head"}, std::move(prefix), "prefix-matching score of the head", "1");
+    add("previous_token", {"checkpoint", "head"}, std::move(previous), "previous-token score of the head", "1");
+  }
+
+  void describe() {
+    dataset_.attributes = {{"title", "Susceptibilities of the components of a language model"},
+                           {"source", "structural_inference of susc " + first_.versions["susc"].get<std::string>()},
+                           {"references", "arXiv 2504.18274"},
+                           {"executor", "threads"}};
+    for (auto const& [name, version] : first_.versions.items())
+      attribute(name == "compiler" || name == "instruction_set" ? name : name + "_version", version);
+    for (auto const& [name, value] : flat(first_.settings)) {
+      bool const same = std::all_of(runs_.begin(), runs_.end(), [&, &key = name, &wanted = value](auto const& run) {
+        auto const others = flat(run.settings);
+        return others.contains(key) && others.at(key) == wanted;
+      });
+      if (same) attribute(name, value);
+    }
+    std::string warnings;
+    for (recorded_run const& run : runs_)
+      for (std::string const& warning : run.warnings) warnings += (warnings.empty() ? "" : "\n") + warning;
+    if (!warnings.empty()) attribute("warnings", warnings);
+  }
+  /// Settings on one level: those of the model as model_NAME.
+  static std::map<std::string, json> flat(json const& settings) {
+    std::map<std::string, json> all;
+    for (auto const& [name, value] : settings.items()) {
+      if (!value.is_object()) all[name] = value;
+      if (value.is_object())
+        for (auto const& [inner, of] : value.items()) all[name + "_" + inner] = of;
+    }
+    return all;
+  }
+  void attribute(std::string const& name, json const& value) {
+    if (value.is_string())
+      dataset_.attributes.push_back({name, valid_text(value.get<std::string>())});
+    else if (value.is_boolean())
+      dataset_.attributes.push_back({name, std::int64_t{value.get<bool>()}});
+    else if (value.is_number_unsigned() && !std::in_range<std::int64_t>(value.get<std::uint64_t>()))
+      dataset_.attributes.push_back({name, value.get<std::uint64_t>()});
+    else if (value.is_number_integer())
+      dataset_.attributes.push_back({name, value.get<std::int64_t>()});
+    else if (value.is_number())
+      dataset_.attributes.push_back({name, value.get<double>()});
+  }
+
+  std::span<recorded_run const> runs_;
+  recorded_run const& first_;
+  std::size_t tokens_ = 0, modes_ = 0, chains_ = 0, draws_ = 0;
+  std::string token_coordinates_;
+  susc::netcdf_dataset dataset_;
+};
+
+}  // namespace
+
+recorded_run record(std::filesystem::path const& folder, run_results const& results, susc::centring chosen) {
+  recorded_run run{.folder = folder,
+                   .chosen = chosen,
+                   .step = {},
+                   .probes = results.response.probes,
+                   .components = results.response.component_names(),
+                   .diagnostics = results.response.diagnostics(),
+                   .observable = {},
+                   .loss = {},
+                   .diverged = {},
+                   .heads = results.scores,
+                   .warnings = results.response.warnings(),
+                   .settings = results.settings,
+                   .versions = results.versions};
+  json const& model = results.settings["model"];
+  if (model.contains("steps")) run.step = model["steps"].get<std::int64_t>();
+  for (auto const& c : results.response.components) {
+    run.observable.push_back(c.observable_traces);
+    run.loss.push_back(c.loss_traces);
+    run.diverged.push_back(c.diverged);
+  }
+  return run;
+}
+
+void write_dataset(std::filesystem::path const& path, std::span<recorded_run const> runs, prepared_data const& data) {
+  susc::require(!runs.empty(), "file '", path.string(), "': no runs to write");
+  recorded_run const& first = runs.front();
+  auto const tokens = [](recorded_run const& run) { return susc::read_file(run.folder / "tokens.npy"); };
+  for (recorded_run const& run : runs.subspan(1))
+    susc::require(run.probes == first.probes && run.components == first.components &&
+                      run.heads.size() == first.heads.size() &&
+                      run.diverged.front().size() == first.diverged.front().size() && tokens(run) == tokens(first),
+                  "file '", path.string(), "': the run in '", run.folder.string(),
+                  "' has other probes, tokens, components, heads or chains than that in '", first.folder.string(), "'");
+  susc::write_netcdf(path, builder(runs, data).dataset());
+}
+
+}  // namespace structural_inference

@@ -1,0 +1,36 @@
+#pragma once
+// results.nc: what a run found in one netCDF-4 file, with names for its dimensions, or several runs in one, a
+// checkpoint of the training each.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data.hpp"
+#include "results.hpp"
+
+namespace structural_inference {
+
+/// What the file takes from a run besides the arrays in the run's folder.
+struct recorded_run {
+  std::filesystem::path folder;      ///< with the .npy files that `write` wrote
+  susc::centring chosen;             ///< that of the files without a centring in their name
+  std::optional<std::int64_t> step;  ///< of the training, if it is known
+  std::vector<std::string> probes, components;
+  std::vector<susc::component_diagnostics> diagnostics;            ///< of each component
+  std::vector<std::vector<std::vector<double>>> observable, loss;  ///< traces: components, chains, draws
+  std::vector<std::vector<bool>> diverged;                         ///< components, chains
+  std::vector<susc::head_score> heads;
+  std::vector<std::string> warnings;
+  json settings, versions;
+};
+recorded_run record(std::filesystem::path const& folder, run_results const& results, susc::centring chosen);
+
+/// Writes the runs, which are of the same components, probes and chains, along the dimension `checkpoint`. The arrays
+/// go by blocks from the .npy files into the new one, so that memory does not grow with them. Settings that differ
+/// between runs are left out. Throws susc::error where the runs do not go together.
+void write_dataset(std::filesystem::path const& path, std::span<recorded_run const> runs, prepared_data const& data);
+
+}  // namespace structural_inference
