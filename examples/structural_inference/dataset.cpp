@@ -205,7 +205,14 @@ class builder {
             values.push_back(chain < component.size() && draw < component[chain].size() ? component[chain][draw] : nan);
     add(std::move(name), {"checkpoint", "component", "chain", "draw"}, std::move(values), std::move(long_name), "nats");
   }
+  void settings_of(std::string name, std::vector<double> recorded_run::*of, std::string long_name) {
+    std::vector<double> values;
+    for (recorded_run const& run : runs_) values.insert(values.end(), (run.*of).begin(), (run.*of).end());
+    add(std::move(name), {"checkpoint", "component"}, std::move(values), std::move(long_name));
+  }
   void diagnostics() {
+    settings_of("localization", &recorded_run::localization, "gamma of the component's posterior");
+    settings_of("step_size", &recorded_run::step_size, "epsilon of the component's chains");
     using diagnosed = susc::component_diagnostics;
     of_components<double>(
         "mean_observable", [](diagnosed const& d) { return d.observable.value; }, "E[phi], the mean of the observable",
@@ -308,6 +315,8 @@ recorded_run record(std::filesystem::path const& folder, run_results const& resu
                    .probes = results.response.probes,
                    .components = results.response.component_names(),
                    .diagnostics = results.response.diagnostics(),
+                   .localization = {},
+                   .step_size = {},
                    .observable = {},
                    .loss = {},
                    .diverged = {},
@@ -321,6 +330,8 @@ recorded_run record(std::filesystem::path const& folder, run_results const& resu
     run.observable.push_back(c.observable_traces);
     run.loss.push_back(c.loss_traces);
     run.diverged.push_back(c.diverged);
+    run.localization.push_back(c.posterior.localization);
+    run.step_size.push_back(c.step_size);
   }
   return run;
 }

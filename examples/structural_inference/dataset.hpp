@@ -20,6 +20,7 @@ struct recorded_run {
   std::optional<std::int64_t> step;  ///< of the training, if it is known
   std::vector<std::string> probes, components;
   std::vector<susc::component_diagnostics> diagnostics;            ///< of each component
+  std::vector<double> localization, step_size;                     ///< of each component
   std::vector<std::vector<std::vector<double>>> observable, loss;  ///< traces: components, chains, draws
   std::vector<std::vector<bool>> diverged;                         ///< components, chains
   std::vector<susc::head_score> heads;

@@ -85,7 +85,8 @@ class Results(unittest.TestCase):
             one = here.isel(component=i)
             for variable, field in [("learning_coefficient", "llc"), ("learning_coefficient_error", "llc_error"),
                                     ("mean_observable", "mean_observable"), ("r_hat", "r_hat"),
-                                    ("effective_sample_size", "ess"), ("draws", "draws")]:  # fmt: skip
+                                    ("effective_sample_size", "ess"), ("draws", "draws"),
+                                    ("localization", "localization"), ("step_size", "step_size")]:  # fmt: skip
                 np.testing.assert_allclose(float(one[variable]), found[field], rtol=1e-4, err_msg=variable)
             np.testing.assert_allclose(one.observable_trace.mean(), found["mean_observable"], rtol=1e-4)
             llc = summary["settings"]["n_beta"] * one.loss_trace.mean()
