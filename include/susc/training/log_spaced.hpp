@@ -32,7 +32,9 @@ inline std::vector<std::size_t> log_spaced(std::size_t first, std::size_t last, 
 inline std::vector<std::size_t> checkpoint_steps(std::size_t last, std::size_t count) {
   require(last >= 1, "checkpoint_steps: the last step is 0, must be at least 1");
   require(count >= 2, "checkpoint_steps: count is ", count, ", must be at least 2: the first step and the last");
-  std::vector<std::size_t> steps{0};
+  std::vector<std::size_t> steps;
+  steps.reserve(std::min(count, last) + 1);  // without room at hand g++ 12 warns of the standard library
+  steps.push_back(0);
   if (count > 2 && last > 1) steps.push_back(1);
   for (std::size_t left = count - steps.size(); left > 1 && steps.back() + 1 < last; --left) {
     // What is left is spaced anew: a step that had to be farther than its place takes nothing from those after it.
