@@ -118,7 +118,9 @@ sampling_plan<S> plan_sampling(M const& model, sampling_options<S> const& option
     check(settings.posterior);
     settings.sampler.check(settings.posterior);
   }
-  for (auto const& [name, settings] : options.component_settings) {
+  for (auto const& entry : options.component_settings) {
+    std::string const& name = entry.first;
+    chain_settings<S> const& settings = entry.second;
     auto const c =
         std::find_if(components.begin(), components.end(), [&](component const& x) { return x.name() == name; });
     require(c != components.end(), "component_settings has '", name, "', which is no component of this run");
