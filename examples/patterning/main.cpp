@@ -32,6 +32,7 @@
 #include "susc/structure/auc.hpp"
 #include "susc/structure/patterning.hpp"
 #include "susc/structure/principal_components.hpp"
+#include "susc/training/log_spaced.hpp"
 
 namespace patterning {
 
@@ -144,6 +145,7 @@ training train(options const& o, prepared_data const& data, susc::dynamic_transf
   settings.seed = seed;
   settings.stop = stop;
   settings.run_directory.clear();
+  settings.snapshot_steps = susc::log_spaced(1, settings.steps, o.snapshots);
   susc::random::key const fixed{o.data_seed};  // the same sequences at every snapshot of every training
   auto const repeated = susc::repeated_random_tokens(data.vocabulary, data.bos, model.config().context / 2, 32,
                                                      susc::random::fold_in(fixed, "head scores"));

@@ -204,7 +204,7 @@ class BadInput(unittest.TestCase):
             (["--tokenizer", "absent.model"], "absent.model"),
             (["--batch-size", "0"], "batch_size is 0"),
             (["--chains", HUGE], f"chains is {HUGE}", "2^48 steps"),
-            (["--n-beta", "1e30"], "every chain diverged", "--n-beta"),
+            ([*GIVEN, "--n-beta", "1e30"], "every chain diverged", "--n-beta"),
             (["--run-directory", "results"], "'results'", "holds 'of_yesterday' and no run"),
         ])  # fmt: skip
 

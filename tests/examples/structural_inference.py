@@ -296,7 +296,7 @@ class Trained(TestCase):
 
     def test_no_clusters_after_divergence(self):
         """One component's chains diverge, the other's do not: the run says why there are no clusters, and ends well."""
-        tiny = dict(zip(TINY[::2], TINY[1::2])) | {"--components": "l0h0,unembed", "--n-beta": "1e16"}
+        tiny = dict(zip(TINY[::2], TINY[1::2])) | {"--components": "l0h0,unembed", "--n-beta": "1e16", "--localization": "300"}
         self.succeeds(*(word for pair in tiny.items() for word in pair), "--output", "results", "--centring", "restricted")
         summary = json.loads((self.folder / "results/summary.json").read_text())
         self.assertEqual([d["dropped_chains"] for d in summary["diagnostics"][:2]], [2, 0])
