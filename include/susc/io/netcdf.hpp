@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <span>
@@ -217,6 +218,7 @@ class netcdf_output {
     int const code = function(), reason = errno;
     if (code == NC_NOERR) return;
     if (code == NC_EHDFERR) open_ = false;
+    if (code == NC_ENOMEM || reason == ENOMEM) throw std::bad_alloc();
     // "HDF error" says nothing; the system may have.
     bool const by_system = code == NC_EHDFERR && reason != 0;
     fail(where_, what..., ": ", ::nc_strerror(code), by_system ? " (" + os_reason(reason) + ")" : "");
@@ -368,18 +370,25 @@ inline void reserve(std::filesystem::path const& partial, std::uint64_t bytes, s
   require(!full, where, "cannot write ", bytes, " bytes: ", os_reason(code));
 }
 
+/// Throws std::bad_alloc unless there is the memory that the libraries below take: HDF5 crashes where it gets none.
+inline void require_memory() {
+  ::operator delete(::operator new (std::size_t{32} << 20));
+}
+
 }  // namespace detail
 
 /// Writes the file, whole or not at all: a reader, or a run cut short, sees the old file or the new one. The same
 /// dataset gives the same bytes, with one version of the libraries. Arrays lie in it as they are, not compressed.
 /// Throws susc::error naming file, variable, what was found and what is wanted: for a bad name, a name that is there
 /// twice, a dimension that is not defined, twice in one variable, or of size 0, a size that is not that of the
-/// dimensions, text that is not UTF-8, a file that cannot be written; or what a fill_function throws.
+/// dimensions, text that is not UTF-8, a file that cannot be written; or what a fill_function throws. Throws
+/// std::bad_alloc unless 32 MiB of memory are to be had.
 inline void write_netcdf(std::filesystem::path const& path, netcdf_dataset const& dataset) {
   std::string const where = detail::concatenate("file '", path.string(), "': ");
   std::uint64_t const bytes = detail::check_netcdf(dataset, where);
   detail::replace_file(path, [&](std::filesystem::path const& partial) {
     detail::reserve(partial, bytes, where);
+    detail::require_memory();
     detail::netcdf_output(partial, where).write(dataset);
   });
 }
