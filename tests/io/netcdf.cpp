@@ -376,6 +376,6 @@ TEST_CASE("netcdf: memory does not grow with the array") {
   susc::write_netcdf(folder.path / "x.nc", {{{"row", rows}, {"column", columns}},
                                             {{"x", {"row", "column"}, counted<double>(rows * columns)}}});
   MESSAGE("400 MB written, ", (peak() - before) / 1024, " kB more memory");
-  CHECK(peak() - before < 8'000'000);
+  CHECK(peak() - before < 48'000'000);  // 32 MiB are asked for first, and touched where MALLOC_PERTURB_ is set
   CHECK(fs::file_size(folder.path / "x.nc") > 8 * rows * columns);
 }
