@@ -113,21 +113,6 @@ json summary_of(results const& r) {
   return all;
 }
 
-/// Probe, sequence, position and token of each row of the tokens' arrays.
-xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data) {
-  std::size_t rows = 0;
-  for (auto const& probe : data.probes) rows += probe.batch.example_count();
-  auto table = xt::xtensor<std::int32_t, 2>::from_shape({rows, 4});
-  std::size_t row = 0;
-  for (std::size_t p = 0; p != data.probes.size(); ++p)
-    for (std::size_t s = 0; s != data.probes[p].batch.sequences; ++s)
-      for (std::size_t t = 1; t != data.probes[p].batch.length; ++t, ++row) {
-        std::size_t const entries[] = {p, s, t, static_cast<std::size_t>(data.probes[p].batch.sequence(s)[t])};
-        for (std::size_t i = 0; i != 4; ++i) table(row, i) = static_cast<std::int32_t>(entries[i]);
-      }
-  return table;
-}
-
 /// Some of the tokens, evenly taken, with their scores on the first two modes.
 json tokens_of(results const& r, prepared_data const& data) {
   auto const table = token_table(data);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <vector>
+#include <xtensor/xtensor.hpp>
 
 #include "options.hpp"
 #include "susc/data/token_batch.hpp"
@@ -42,5 +43,8 @@ prepared_data external_data(options const& o, std::size_t vocabulary, std::size_
 
 /// FNV-1a over all training tokens: a model is used again only for the very same data.
 std::string fingerprint(susc::token_mixture const& mixture);
+
+/// Probe, sequence, position and token of each row of the tokens' arrays.
+xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data);
 
 }  // namespace structural_inference

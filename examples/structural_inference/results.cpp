@@ -155,22 +155,6 @@ json text_of(prepared_data const& data, run_results const& results, susc::respon
   return all;
 }
 
-xt::xtensor<std::int32_t, 2> token_table(prepared_data const& data) {
-  std::size_t rows = 0;
-  for (auto const& probe : data.probes) rows += probe.batch.example_count();
-  auto table = xt::xtensor<std::int32_t, 2>::from_shape({rows, 4});
-  std::size_t row = 0;
-  for (std::size_t p = 0; p != data.probes.size(); ++p)
-    for (std::size_t s = 0; s != data.probes[p].batch.sequences; ++s)
-      for (std::size_t t = 1; t != data.probes[p].batch.length; ++t, ++row) {
-        table(row, 0) = static_cast<std::int32_t>(p);
-        table(row, 1) = static_cast<std::int32_t>(s);
-        table(row, 2) = static_cast<std::int32_t>(t);
-        table(row, 3) = data.probes[p].batch.sequence(s)[t];
-      }
-  return table;
-}
-
 /// What is known of each row of the per-token arrays besides its numbers.
 struct token_rows {
   std::vector<std::size_t> sequence;        // numbered through all probes
