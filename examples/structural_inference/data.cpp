@@ -72,7 +72,7 @@ prepared_data text_data(std::vector<susc::domain> const& domains, std::shared_pt
 }
 
 /// The texts of an external model's tokens, from the tokenizer that their ids are of.
-void name_tokens(prepared_data& data, std::string const& file) {
+void name_tokens([[maybe_unused]] prepared_data& data, std::string const& file) {
 #ifdef SUSC_WITH_SENTENCEPIECE
   auto const tokenizer = std::make_shared<susc::sentencepiece_tokenizer>(susc::load_sentencepiece(file));
   susc::require(tokenizer->vocabulary() == data.vocabulary, "--tokenizer ", file, " has ", tokenizer->vocabulary(),
