@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <iostream>
-#include <new>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "../run_program.hpp"
 #include "options.hpp"
 #include "page.hpp"
 #include "recommendation.hpp"
@@ -81,18 +79,7 @@ void run(options const& o) {
 }  // namespace calibrate
 
 int main(int argc, char** argv) {
-  try {
+  return run_program("calibrate", [&] {
     if (auto const options = calibrate::parse(argc, argv)) calibrate::run(*options);
-    return 0;
-  } catch (susc::error const& e) {
-    std::cerr << "calibrate: " << e.what() << '\n';
-  } catch (std::bad_alloc const&) {
-    std::cerr << "calibrate: not enough memory for these settings\n";
-  } catch (std::length_error const&) {
-    std::cerr << "calibrate: not enough memory for these settings\n";
-  } catch (std::exception const& e) {
-    std::cerr << "calibrate: " << e.what() << '\n';
-    return 1;
-  }
-  return 2;
+  });
 }

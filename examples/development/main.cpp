@@ -6,11 +6,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <iostream>
-#include <new>
-#include <stdexcept>
 #include <string>
 #include <vector>
 #include <xtensor/xtensor.hpp>
@@ -18,6 +15,7 @@
 #include <malloc.h>
 #endif
 
+#include "../run_program.hpp"
 #include "../structural_inference/data.hpp"
 #include "../structural_inference/options.hpp"
 #include "../structural_inference/prepare.hpp"
@@ -142,20 +140,9 @@ int main(int argc, char** argv) {
   // Large blocks go back to the system when they are freed.
   ::mallopt(M_MMAP_THRESHOLD, 1 << 17);
 #endif
-  try {
+  return run_program("development", [&] {
     susc::stop_on_signals const stop;
     auto const options = structural_inference::parse(argc, argv, structural_inference::program::development);
     if (options) development::run(*options, stop.flag());
-    return 0;
-  } catch (susc::interrupted const& e) {
-    std::cerr << "\ndevelopment: " << e.what() << '\n';
-    return 75;  // "try again": EX_TEMPFAIL of sysexits.h
-  } catch (std::bad_alloc const&) {
-    std::cerr << "development: not enough memory for these settings\n";
-  } catch (std::length_error const&) {
-    std::cerr << "development: not enough memory for these settings\n";
-  } catch (std::exception const& e) {
-    std::cerr << "development: " << e.what() << '\n';
-  }
-  return 2;
+  });
 }

@@ -8,9 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
@@ -19,6 +17,7 @@
 #include <vector>
 #include <xtensor/xtensor.hpp>
 
+#include "../run_program.hpp"
 #include "../structural_inference/data.hpp"
 #include "../structural_inference/options.hpp"
 #include "../structural_inference/sampling.hpp"
@@ -398,15 +397,8 @@ void run(options const& o, std::atomic<bool> const* stop) {
 }  // namespace patterning
 
 int main(int argc, char** argv) {
-  try {
+  return run_program("patterning", [&] {
     susc::stop_on_signals const stop;
     if (auto const options = patterning::parse(argc, argv)) patterning::run(*options, stop.flag());
-    return 0;
-  } catch (susc::interrupted const& e) {
-    std::cerr << "\npatterning: " << e.what() << '\n';
-    return 75;  // "try again": EX_TEMPFAIL of sysexits.h
-  } catch (std::exception const& e) {
-    std::cerr << "patterning: " << e.what() << '\n';
-  }
-  return 2;
+  });
 }

@@ -9,16 +9,15 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <new>
 #include <optional>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <xsimd/xsimd.hpp>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
+#include "../run_program.hpp"
 #include "data.hpp"
 #include "options.hpp"
 #include "prepare.hpp"
@@ -284,19 +283,8 @@ int main(int argc, char** argv) {
   // Large blocks go back to the system when they are freed, so that memory is what was told.
   ::mallopt(M_MMAP_THRESHOLD, 1 << 17);
 #endif
-  try {
+  return run_program("structural_inference", [&] {
     susc::stop_on_signals const stop;
     if (auto const options = structural_inference::parse(argc, argv)) structural_inference::run(*options, stop.flag());
-    return 0;
-  } catch (susc::interrupted const& e) {
-    std::cerr << "\nstructural_inference: " << e.what() << '\n';
-    return 75;  // "try again": EX_TEMPFAIL of sysexits.h
-  } catch (std::bad_alloc const&) {
-    std::cerr << "structural_inference: not enough memory for these settings\n";
-  } catch (std::length_error const&) {
-    std::cerr << "structural_inference: not enough memory for these settings\n";
-  } catch (std::exception const& e) {
-    std::cerr << "structural_inference: " << e.what() << '\n';
-  }
-  return 2;
+  });
 }

@@ -23,6 +23,7 @@ struct options {
   bool tied = false;
   std::optional<double> learning_rate;
   double weight_decay = .3;
+  std::string training_precision = "single";
   std::size_t tokens_per_domain = 1'000'000;
   std::uint64_t training_seed = 1;
   std::uint64_t data_seed = 1;  // that of training unless given

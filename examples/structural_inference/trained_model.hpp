@@ -103,6 +103,7 @@ inline nlohmann::json training_settings(options const& o, prepared_data const& d
                           {"training_seed", training.seed},
                           {"data", fingerprint(data.training)}};
   if (o.snapshots > 0) settings["snapshots"] = o.snapshots;
+  if (o.training_precision != "single") settings["precision"] = o.training_precision;
   return settings;
 }
 
@@ -162,7 +163,9 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
   std::size_t done = 0;
   try {
     susc::train_adamw(
-        model, std::span<float>(w),
+        susc::dynamic_transformer(config, o.training_precision == "bfloat16" ? susc::kernels::precision::bfloat16
+                                                                             : susc::kernels::precision::single),
+        std::span<float>(w),
         [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
         susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
         [&](std::size_t step, double) {

@@ -50,6 +50,7 @@
 #include "susc/kernels/rotary.hpp"
 #include "susc/kernels/split_bfloat16.hpp"
 #include "susc/kernels/split_bfloat16_amx.hpp"
+#include "susc/kernels/split_bfloat16_avx512.hpp"
 #include "susc/kernels/split_bfloat16_tiles.hpp"
 #include "susc/kernels/swiglu.hpp"
 #include "susc/models/callable.hpp"

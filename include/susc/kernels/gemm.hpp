@@ -198,11 +198,12 @@ template <class T>
 void product(matrix<T> c, matrix<T const> onto, strided<T> a, strided<T> b, std::size_t k, precision how,
              T const* panels = nullptr, std::uint32_t const* tiles = nullptr) {
   if constexpr (std::same_as<T, float>)
-    if (how == precision::split_bfloat16) {
+    if (how != precision::single) {
       if (onto.data != nullptr && onto.data != c.data)
         for (std::size_t i = 0; i != c.rows; ++i)
           std::copy_n(onto.data + i * onto.stride, c.columns, c.data + i * c.stride);
-      return split_product(c, a, b, k, onto.data != nullptr, tiles);
+      return how == precision::bfloat16 ? split_product<1>(c, a, b, k, onto.data != nullptr, tiles)
+                                        : split_product<2>(c, a, b, k, onto.data != nullptr, tiles);
     }
   packed_product<T>(c, onto, a, b, k, panels);
 }
@@ -242,11 +243,11 @@ class packed_matrix {
   void pack_transposed(matrix<T const> b, precision how = precision::single) {
     take({b.data, 1, b.stride}, b.columns, b.rows, how);
   }
-  std::size_t rows() const { return rows_; }        ///< k
-  std::size_t columns() const { return columns_; }  ///< n
-  T const* data() const { return panels_.data(); }  ///< the panels, where it is not split
-  /// Where it is split, the tiles; null where not.
-  std::uint32_t const* tiles() const { return split_ ? tiles_.data() : nullptr; }
+  std::size_t rows() const { return rows_; }                    ///< k
+  std::size_t columns() const { return columns_; }              ///< n
+  T const* data() const { return panels_.data(); }              ///< the panels, where the precision is single
+  std::uint32_t const* tiles() const { return tiles_.data(); }  ///< of bfloat16, at any other precision than single
+  precision how() const { return how_; }                        ///< single for double
   /// Elements held.
   std::size_t size() const { return panels_.size(); }
   /// Elements that packing B (rows, columns) takes, whole panels.
@@ -258,7 +259,9 @@ class packed_matrix {
   /// Copies row p of B to `to` (columns(),); of a split B, hi + lo.
   void copy_row(std::size_t p, T* to) const {
     if constexpr (std::same_as<T, float>)
-      if (split_) return detail::copy_split_row(to, tiles_.data(), rows_, columns_, p);
+      if (how_ != precision::single)
+        return how_ == precision::bfloat16 ? detail::copy_split_row<1>(to, tiles_.data(), rows_, columns_, p)
+                                           : detail::copy_split_row<2>(to, tiles_.data(), rows_, columns_, p);
     constexpr std::size_t wide = detail::tile_columns<T>;
     std::size_t const pc = p / detail::depth_block * detail::depth_block,
                       depth = std::min(detail::depth_block, rows_ - pc);
@@ -274,14 +277,16 @@ class packed_matrix {
   void take(detail::strided<T> b, std::size_t k, std::size_t n, precision how) {
     rows_ = k;
     columns_ = n;
-    split_ = std::same_as<T, float> && how == precision::split_bfloat16;
+    how_ = std::same_as<T, float> ? how : precision::single;
     if constexpr (std::same_as<T, float>)
-      if (split_) return detail::split_all(tiles_, b, k, n);
+      if (how_ != precision::single)
+        return how_ == precision::bfloat16 ? detail::split_all<1>(tiles_, b, k, n)
+                                           : detail::split_all<2>(tiles_, b, k, n);
     detail::pack_all<T>(panels_, b, k, n);
   }
   aligned_vector<T> panels_;
   aligned_vector<std::uint32_t> tiles_;
-  bool split_ = false;
+  precision how_ = precision::single;
   std::size_t rows_ = 0, columns_ = 0;
 };
 
@@ -294,8 +299,7 @@ void multiply_onto(matrix<T> c, matrix<T const> d, matrix<T const> a, matrix<T c
 /// C (m, n) = D (m, n) + A (m, k) B (k, n), at the precision B was packed with.
 template <class T>
 void multiply_onto(matrix<T> c, matrix<T const> d, matrix<T const> a, packed_matrix<T> const& b) {
-  detail::product<T>(c, d, {a.data, a.stride, 1}, {}, b.rows(),
-                     b.tiles() != nullptr ? precision::split_bfloat16 : precision::single, b.data(), b.tiles());
+  detail::product<T>(c, d, {a.data, a.stride, 1}, {}, b.rows(), b.how(), b.data(), b.tiles());
 }
 /// C (m, n) (+)= A (m, k) B (k, n), at the precision B was packed with.
 template <class T>

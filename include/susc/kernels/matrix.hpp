@@ -37,7 +37,8 @@ struct strided {
 enum class output { overwrite, add };
 
 /// How products of floats are computed; those of doubles do not ask. `single` is float32 throughout. `split_bfloat16`
-/// is for CPUs with AMX, at a relative error of about 4e-6: see split_bfloat16.hpp.
-enum class precision { single, split_bfloat16 };
+/// is for CPUs with AMX, at a relative error of about 4e-6; `bfloat16`, factors rounded to 8 bits and added up in
+/// float32, for training on CPUs with AMX or AVX512_BF16, at one of about 3e-3: see split_bfloat16.hpp.
+enum class precision { single, split_bfloat16, bfloat16 };
 
 }  // namespace susc::kernels
