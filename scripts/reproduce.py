@@ -185,15 +185,20 @@ def tables(runs, again):
                                                 f"{number(found['difference_error'][q][k])}" for q in range(len(classes)))])
             parts.append(table(["seed", "mode", *classes], rows))
 
-    parts.append("## Heads\nScores on repeated random tokens, and loadings on the first modes (full centring).\n")
+    parts.append("## Heads\nScores on repeated random tokens, loadings on the first modes, and the share of tokens that the head "
+                 "expresses (χ < 0), ± error; full centring.\n")
     rows = []
     for name, run in zip(names, runs):
         loadings = dict(zip(run["components"], zip(*modes_of(run, "full")["loadings"][:MODES])))
+        balance = {entry["component"]: entry for entry in run["sign_balance"]["full"]}
         for head in run["heads"]:
             if head["name"] in loadings:
                 rows.append([name, head["name"], number(head["prefix_matching"]), number(head["previous_token"]),
-                             *(number(x) for x in loadings[head["name"]])])
-    parts.append(table(["seed", "head", "prefix matching", "previous token", *(f"mode {k + 1}" for k in range(MODES))], rows))
+                             *(number(x) for x in loadings[head["name"]]),
+                             f"{number(100 * balance[head['name']]['expressed_share'], 1)} ± "
+                             f"{number(100 * balance[head['name']]['expressed_share_error'], 1)}"])
+    parts.append(table(["seed", "head", "prefix matching", "previous token", *(f"mode {k + 1}" for k in range(MODES)),
+                        "expressed, %"], rows))
 
     parts.append("## Agreement\nBetween training seeds heads cannot be matched, tokens can: |correlation| of the scores of mode "
                  "i of one seed with mode j of the other. Between two sampling seeds of one model also the cosines of the "

@@ -8,8 +8,8 @@ Initial weights, data and options of AdamW are those that were prepared, and eve
 there (the random streams of susc/core/random.hpp), so in float32 the two trainings differ by rounding alone. Weights are
 saved under TransformerLens's names; where steps of snapshots were asked for, in results/snapshots/STEP.safetensors too.
 Interrupted or killed, the same command goes on from the last checkpoint, FOLDER/checkpoint.pt. On a GPU products are computed
-in bfloat16 unless --precision float32; weights and AdamW's moments are float32 always. Needs `pip install torch safetensors
-numpy`. Exit status: 0; 1 if the loss is no longer finite; 2 on bad input; 75 if interrupted.
+in bfloat16 unless --precision float32, and on a CPU if that was prepared; weights and AdamW's moments are float32 always.
+Needs `pip install torch safetensors numpy`. Exit status: 0; 1 if the loss is no longer finite; 2 on bad input; 75 if interrupted.
 """
 
 import sys
@@ -171,12 +171,12 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, help="what structural_inference --prepare wrote: OUTPUT/prepared")
     parser.add_argument("--output", type=pathlib.Path, help="of the model (default: model.safetensors beside the folder)")
     parser.add_argument("--device", help="of PyTorch (default: cuda where there is one, else cpu)")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="of products (default: bfloat16 on a GPU)")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"),
+                        help="of products (default: bfloat16 on a GPU, or if that was prepared)")
     parser.add_argument("--checkpoint-seconds", type=float, default=60, help="between two checkpoints (default 60)")
     arguments = parser.parse_args()
 
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    precision = arguments.precision or ("float32" if device == "cpu" else "bfloat16")
     folder, output = arguments.folder, arguments.output or arguments.folder.parent / "model.safetensors"
     checkpoint = folder / "checkpoint.pt"
     try:
@@ -193,6 +193,8 @@ def main():
     except Exception as problem:  # whatever the readers object to, the user wants the sentence and not the traceback
         parser.error(f"{folder}: {problem}")
     o, activation = prepared["options"], metadata.get("activation")
+    asked = json.loads(metadata["training"]).get("precision")  # --training-precision, where it is not single
+    precision = arguments.precision or asked or ("float32" if device == "cpu" else "bfloat16")
     torch.use_deterministic_algorithms(True, warn_only=True)
 
     decayed = [v for name, v in parameters.items() if is_decayed(name)]

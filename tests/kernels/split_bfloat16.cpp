@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("split_bfloat16: products larger than every block: rows, colu
   for (auto const which : {product::plain, product::right_transposed, product::left_transposed})
     for (bool const add : {false, true}) {
       if (!packing_matters<Tiles> && which != product::plain) continue;
-      problem p{which, add, 133, 1057, 290, 1};
+      problem p{which, add, 133, 1057, 530, 1};
       p.fill(draw);
       p.compute<Kind::parts, Tiles>();
       CHECK(p.error(Kind::error) <= 1);
@@ -326,6 +326,25 @@ TEST_CASE("split_bfloat16: rounding is to nearest, ties to even; NaN stays, tiny
     auto const x = static_cast<float>(std::exp(20 * draw.normal())), high = rounded(x);
     CHECK(std::abs(x - high) <= 0x1p-8f * x);
     CHECK(std::abs(x - high - rounded(x - high)) <= 0x1p-16f * x);
+  }
+}
+
+TEST_CASE("split_bfloat16: two numbers are rounded at once as each alone") {
+  susc::random::stream draw{{12}};
+  constexpr std::size_t count = kernels::lane_count<float>;
+  for (int i = 0; i != 20'000; ++i) {
+    // Any bits: denormals, infinities and NaN among them.
+    float x[2][count];
+    for (auto& one : x)
+      for (float& value : one) value = std::bit_cast<float>(static_cast<std::uint32_t>(draw.below(1ULL << 32)));
+    std::uint32_t pairs[count];
+    kernels::store(pairs, detail::rounded_pairs(kernels::load(x[0]), kernels::load(x[1])));
+    for (std::size_t l = 0; l != count; ++l)
+      for (std::size_t half = 0; half != 2; ++half) {
+        auto const got = std::bit_cast<float>(half == 0 ? pairs[l] << 16 : pairs[l] & 0xFFFF0000U);
+        float const alone = rounded(x[half][l]);
+        if (std::isnan(alone) ? !std::isnan(got) : got != alone) FAIL_CHECK(x[half][l], ": ", got, " and ", alone);
+      }
   }
 }
 

@@ -35,7 +35,9 @@ inline constexpr double split_bfloat16_error = 3.0 / 65536;
 inline constexpr double bfloat16_error = 2.0 / 256 + 1.0 / 65536;
 
 namespace detail {
-inline constexpr std::size_t split_depth = 256;     ///< packed at a time: a block's panels stay in the L1 cache
+/// Packed at a time: a block's panels stay in the L1 cache.
+template <int Parts>
+inline constexpr std::size_t split_depth = 512 / Parts;
 inline constexpr std::size_t split_columns = 1024;  ///< of B, kept in the L2 cache while the panels of A pass by
 inline constexpr std::size_t split_rows = 128;      ///< of A
 
@@ -48,12 +50,20 @@ inline lanes<float> to_bfloat16(lanes<float> x) {
   words const bits = as_words(x);
   words const rounded = (bits + words(0x7FFFU) + ((bits >> 16) & words(1U))) & words(0xFFFF0000U);
   lanes<float> const y = choose(x == x, as_floats(rounded), x + x);
-  return choose(absolute(y) < lanes<float>(std::numeric_limits<float>::min()), lanes<float>(0.0f), y);
+  return choose(absolute(x) < lanes<float>(std::numeric_limits<float>::min()), lanes<float>(0.0f), y);
 }
 
-/// Words of two bfloat16, the first in the low half.
-inline words pairs(lanes<float> first, lanes<float> second) {
-  return (as_words(first) >> 16) | (as_words(second) & words(0xFFFF0000U));
+/// Words of two bfloat16, the first in the low half, each to_bfloat16 of a float.
+inline words rounded_pairs(lanes<float> first, lanes<float> second) {
+#if defined(__AVX512BF16__)
+  // One instruction rounds all, the first below the second; another brings neighbours together.
+  alignas(64) static constexpr std::uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                          8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  auto const both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
+  return _mm512_permutexvar_epi16(_mm512_load_si512(order), both);
+#else
+  return (as_words(to_bfloat16(first)) >> 16) | (as_words(to_bfloat16(second)) & words(0xFFFF0000U));
+#endif
 }
 
 /// The hi and, of two parts, the lo tile of up to 16 lines of up to 32 elements along the depth, the rest zero: words
@@ -85,11 +95,11 @@ void split_tile(std::uint32_t* high, std::uint32_t* low, strided<float> x, std::
   }
   for (std::size_t u = 0; u != side; ++u)
     for (std::size_t l = 0; l != side; l += lane_count<float>) {
-      lanes<float> const first = load(from[0] + u * stride + l), second = load(from[1] + u * stride + l),
-                         first_high = to_bfloat16(first), second_high = to_bfloat16(second);
-      store(high + u * side + l, pairs(first_high, second_high));
+      lanes<float> const first = load(from[0] + u * stride + l), second = load(from[1] + u * stride + l);
+      words const rounded = rounded_pairs(first, second);
+      store(high + u * side + l, rounded);
       if constexpr (Parts == 2)
-        store(low + u * side + l, pairs(to_bfloat16(first - first_high), to_bfloat16(second - second_high)));
+        store(low + u * side + l, rounded_pairs(first - low_halves(rounded), second - high_halves(rounded)));
     }
 }
 
@@ -166,13 +176,13 @@ void split_product_on(matrix<float> c, strided<float> a, strided<float> b, std::
   if (k == 0 && !add)
     for (std::size_t i = 0; i != c.rows; ++i) std::fill_n(c.data + i * c.stride, c.columns, 0.0f);
   // Buffers for the life of the thread: products come by the thousand and must not allocate.
-  static thread_local aligned_vector<std::uint32_t> panels(words_of<Parts>(split_depth * split_columns)),
-      row_panels(words_of<Parts>(split_depth * split_rows));
+  static thread_local aligned_vector<std::uint32_t> panels(words_of<Parts>(split_depth<Parts> * split_columns)),
+      row_panels(words_of<Parts>(split_depth<Parts> * split_rows));
   Tiles tiles;
   for (std::size_t jc = 0; jc < c.columns; jc += split_columns) {
     std::size_t const columns = std::min(split_columns, c.columns - jc);
-    for (std::size_t pc = 0; pc < k; pc += split_depth) {
-      std::size_t const depth = std::min(split_depth, k - pc), deep = whole_blocks(depth);
+    for (std::size_t pc = 0; pc < k; pc += split_depth<Parts>) {
+      std::size_t const depth = std::min(split_depth<Parts>, k - pc), deep = whole_blocks(depth);
       std::uint32_t const* block_of_b = panels.data();
       if (packed != nullptr)
         block_of_b = packed + split_panels_before<Parts>(k, jc, columns, pc);
@@ -214,17 +224,17 @@ void split_all(aligned_vector<std::uint32_t>& to, strided<float> b, std::size_t 
   if (std::size_t const size = words_of<Parts>(whole_blocks(k) * whole_blocks(n)); to.size() < size) to.resize(size);
   for (std::size_t jc = 0; jc < n; jc += split_columns) {
     std::size_t const columns = std::min(split_columns, n - jc);
-    for (std::size_t pc = 0; pc < k; pc += split_depth)
+    for (std::size_t pc = 0; pc < k; pc += split_depth<Parts>)
       split_panels<Parts>(to.data() + split_panels_before<Parts>(k, jc, columns, pc), lines_of(b, pc, jc), columns,
-                          std::min(split_depth, k - pc), true);
+                          std::min(split_depth<Parts>, k - pc), true);
   }
 }
 
 /// Row p of B, hi + lo of two parts, to `to` (n,), from all its blocks.
 template <int Parts>
 void copy_split_row(float* to, std::uint32_t const* packed, std::size_t k, std::size_t n, std::size_t p) {
-  std::size_t const pc = p / split_depth * split_depth, within = p - pc,
-                    deep = whole_blocks(std::min(split_depth, k - pc));
+  std::size_t const pc = p / split_depth<Parts> * split_depth<Parts>, within = p - pc,
+                    deep = whole_blocks(std::min(split_depth<Parts>, k - pc));
   std::size_t const i = within % tile_depth % tile_side;
   bool const second = within % tile_depth >= tile_side;
   auto const part = [second](std::uint32_t word) {

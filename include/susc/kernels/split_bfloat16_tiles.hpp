@@ -17,6 +17,13 @@ namespace susc::kernels::detail {
 
 inline constexpr std::size_t tile_side = 16, tile_words = tile_side * tile_side, tile_depth = 32, block_side = 32;
 
+inline lanes<float> low_halves(words x) {
+  return as_floats(x << 16);
+}
+inline lanes<float> high_halves(words x) {
+  return as_floats(x & words(0xFFFF0000U));
+}
+
 /// Unlike AMX, these treat products below the smallest normal number as the calling thread does everywhere.
 class portable_tiles {
  public:
@@ -56,8 +63,6 @@ class portable_tiles {
       kernels::store(to, kernels::load(to) + (first[l] + second[l]));
     }
   }
-  static lanes<float> low_halves(words x) { return as_floats(x << 16); }
-  static lanes<float> high_halves(words x) { return as_floats(x & words(0xFFFF0000U)); }
 
   alignas(64) float sums_[block_side][block_side];
   std::uint32_t const* left_ = nullptr;
