@@ -12,6 +12,9 @@
 #include "susc/io/file.hpp"
 #include "susc/io/npy.hpp"
 #include "susc/report/html.hpp"
+#ifdef SUSC_WITH_NETCDF
+#include "dataset.hpp"
+#endif
 
 namespace development {
 
@@ -217,6 +220,9 @@ void write(std::filesystem::path const& folder, results const& r, prepared_data 
   susc::write_npy(folder / "matching_residual.npy", r.modes.matching_residual);
   susc::write_npy(folder / "rotation_residual.npy", r.modes.rotation_residual);
   susc::write_npy(folder / "tokens.npy", token_table(data));
+#ifdef SUSC_WITH_NETCDF
+  write_dataset(folder / "development.nc", r, data);
+#endif
   susc::write_file_atomically(folder / "development.json", [&](std::ostream& out) {
     out << summary_of(r).dump(1, ' ', false, json::error_handler_t::replace) << '\n';
   });

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <utility>
 
+#include "dataset_attributes.hpp"
 #include "susc/data/token_pattern.hpp"
 #include "susc/io/netcdf.hpp"
 #include "susc/io/npy.hpp"
@@ -17,13 +17,6 @@ using names = std::vector<std::string>;
 using attributes = std::vector<susc::netcdf_attribute>;
 constexpr susc::centring centrings[]{susc::centring::full, susc::centring::restricted};
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-
-/// As UTF-8 without zero bytes, which netCDF's text is: what is not is replaced.
-std::string valid_text(std::string const& text) {
-  auto valid = json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::replace)).get<std::string>();
-  std::replace(valid.begin(), valid.end(), '\0', ' ');
-  return valid;
-}
 
 /// NAME.npy of a run, or NAME_CENTRING.npy of that which was not chosen; `part` follows the centring.
 std::filesystem::path array_file(recorded_run const& run, std::string const& name, susc::centring how,
@@ -52,22 +45,22 @@ susc::netcdf_values<T> stacked(std::vector<std::filesystem::path> files, std::si
 
 class builder {
  public:
-  builder(std::span<recorded_run const> runs, prepared_data const& data) : runs_(runs), first_(runs.front()) {
-    tokens_ = susc::npy_input<std::int32_t>(first_.folder / "tokens.npy", 2).shape()[0];
-    modes_ = std::min(tokens_, first_.components.size());
-    for (auto const& traces : first_.loss) {
+  builder(recorded_run const& run, prepared_data const& data) : run_(run) {
+    tokens_ = susc::npy_input<std::int32_t>(run_.folder / "tokens.npy", 2).shape()[0];
+    modes_ = std::min(tokens_, run_.components.size());
+    for (auto const& traces : run_.loss) {
       chains_ = std::max(chains_, traces.size());
       for (auto const& trace : traces) draws_ = std::max(draws_, trace.size());
     }
-    dataset_.dimensions = {{"checkpoint", runs.size()},
+    dataset_.dimensions = {{"checkpoint", 1},
                            {"centring", std::size(centrings)},
-                           {"component", first_.components.size()},
-                           {"probe", first_.probes.size()},
+                           {"component", run_.components.size()},
+                           {"probe", run_.probes.size()},
                            {"token", tokens_},
                            {"mode", modes_},
                            {"chain", chains_},
                            {"draw", draws_},
-                           {"head", first_.heads.size()}};
+                           {"head", run_.heads.size()}};
     coordinates();
     describe_tokens(data);
     arrays();
@@ -93,16 +86,13 @@ class builder {
   }
 
   void coordinates() {
-    bool const known = std::all_of(runs_.begin(), runs_.end(), [](auto const& run) { return run.step.has_value(); });
-    std::vector<std::int64_t> steps;
-    for (recorded_run const& run : runs_) steps.push_back(run.step.value_or(0));
-    if (known) add("checkpoint", {"checkpoint"}, steps, "steps of training");
+    if (run_.step) add("checkpoint", {"checkpoint"}, std::vector{*run_.step}, "steps of training");
     names head_names;
-    for (auto const& s : first_.heads) head_names.push_back(susc::head_name(s.layer, s.head));
+    for (auto const& s : run_.heads) head_names.push_back(susc::head_name(s.layer, s.head));
     add("centring", {"centring"}, names{name_of(centrings[0]), name_of(centrings[1])}, "what E[dL] is taken over");
-    add("component", {"component"}, first_.components, "component of the model");
+    add("component", {"component"}, run_.components, "component of the model");
     names probes;
-    for (std::string const& name : first_.probes) probes.push_back(valid_text(name));
+    for (std::string const& name : run_.probes) probes.push_back(valid_text(name));
     add("probe", {"probe"}, std::move(probes), "probe data");
     add("token", {"token"}, numbers(tokens_, 0), "row of the per-token arrays");
     add("mode", {"mode"}, numbers(modes_, 1), "principal component");
@@ -113,7 +103,7 @@ class builder {
 
   /// What each row of the per-token arrays is.
   void describe_tokens(prepared_data const& data) {
-    auto const file = first_.folder / "tokens.npy";
+    auto const file = run_.folder / "tokens.npy";
     auto const column = [&](std::size_t c) {
       return susc::netcdf_values<std::int32_t>(tokens_, [file, c](std::size_t first, std::span<std::int32_t> out) {
         std::vector<std::int32_t> rows(4 * out.size());
@@ -139,7 +129,7 @@ class builder {
     names classes;
     for (auto const pattern : susc::token_patterns) classes.emplace_back(name_of(pattern));
     dataset_.dimensions.push_back({"pattern", classes.size()});
-    auto const flags = first_.folder / "token_patterns.npy";
+    auto const flags = run_.folder / "token_patterns.npy";
     susc::netcdf_values<std::int8_t> const patterns(
         tokens_ * classes.size(), [flags](std::size_t first, std::span<std::int8_t> out) {
           std::vector<std::int32_t> read(out.size());
@@ -151,13 +141,12 @@ class builder {
     add("token_pattern", {"token", "pattern"}, patterns, "whether the token is in the class", "", {{"dtype", "bool"}});
   }
 
-  /// The files of all runs in both centrings, in the order of the first two dimensions.
+  /// The files of both centrings, in the order of the dimension.
   template <class T = double>
   void array(std::string name, names over, std::size_t slice, std::string const& file, std::string const& part,
              std::string long_name, std::string units) {
     std::vector<std::filesystem::path> files;
-    for (recorded_run const& run : runs_)
-      for (auto const how : centrings) files.push_back(array_file(run, file, how, part));
+    for (auto const how : centrings) files.push_back(array_file(run_, file, how, part));
     bool const of_tokens = std::count(over.begin(), over.end(), "token") > 0;
     over.insert(over.begin(), {"checkpoint", "centring"});
     add(std::move(name), std::move(over), stacked<T>(std::move(files), slice), std::move(long_name), std::move(units),
@@ -165,7 +154,7 @@ class builder {
   }
 
   void arrays() {
-    std::size_t const components = first_.components.size(), probes = first_.probes.size();
+    std::size_t const components = run_.components.size(), probes = run_.probes.size();
     std::string const error = "standard error: value +- 1.96 error is a 95 % interval";
     array("response_matrix", {"probe", "component"}, probes * components, "response_matrix", "",
           "susceptibility of the component to the probe", "nats^2");
@@ -181,38 +170,28 @@ class builder {
           "orthonormal rows, one number a component", "1");
     array("scores", {"token", "mode"}, tokens_ * modes_, "principal_components", "_scores",
           "principal component scores of the token", "1");
-    std::vector<std::filesystem::path> losses;
-    for (recorded_run const& run : runs_) losses.push_back(run.folder / "token_losses.npy");
-    add("token_losses", {"checkpoint", "token"}, stacked<float>(std::move(losses), tokens_),
+    add("token_losses", {"checkpoint", "token"}, stacked<float>({run_.folder / "token_losses.npy"}, tokens_),
         "loss at the trained weights", "nats", {{"coordinates", token_coordinates_}});
   }
 
-  /// One number a component of each run.
+  /// One number a component.
   template <class T, class Number>
   void of_components(std::string name, Number number, std::string long_name, std::string units = "1") {
     std::vector<T> values;
-    for (recorded_run const& run : runs_)
-      for (auto const& d : run.diagnostics) values.push_back(static_cast<T>(number(d)));
+    for (auto const& d : run_.diagnostics) values.push_back(static_cast<T>(number(d)));
     add(std::move(name), {"checkpoint", "component"}, std::move(values), std::move(long_name), std::move(units));
   }
-  void traces(std::string name, std::vector<std::vector<std::vector<double>>> recorded_run::*of,
-              std::string long_name) {
+  void traces(std::string name, std::vector<std::vector<std::vector<double>>> const& of, std::string long_name) {
     std::vector<double> values;
-    for (recorded_run const& run : runs_)
-      for (auto const& component : run.*of)
-        for (std::size_t chain = 0; chain != chains_; ++chain)
-          for (std::size_t draw = 0; draw != draws_; ++draw)
-            values.push_back(chain < component.size() && draw < component[chain].size() ? component[chain][draw] : nan);
+    for (auto const& component : of)
+      for (std::size_t chain = 0; chain != chains_; ++chain)
+        for (std::size_t draw = 0; draw != draws_; ++draw)
+          values.push_back(chain < component.size() && draw < component[chain].size() ? component[chain][draw] : nan);
     add(std::move(name), {"checkpoint", "component", "chain", "draw"}, std::move(values), std::move(long_name), "nats");
   }
-  void settings_of(std::string name, std::vector<double> recorded_run::*of, std::string long_name) {
-    std::vector<double> values;
-    for (recorded_run const& run : runs_) values.insert(values.end(), (run.*of).begin(), (run.*of).end());
-    add(std::move(name), {"checkpoint", "component"}, std::move(values), std::move(long_name));
-  }
   void diagnostics() {
-    settings_of("localization", &recorded_run::localization, "gamma of the component's posterior");
-    settings_of("step_size", &recorded_run::step_size, "epsilon of the component's chains");
+    add("localization", {"checkpoint", "component"}, run_.localization, "gamma of the component's posterior");
+    add("step_size", {"checkpoint", "component"}, run_.step_size, "epsilon of the component's chains");
     using diagnosed = susc::component_diagnostics;
     of_components<double>(
         "mean_observable", [](diagnosed const& d) { return d.observable.value; }, "E[phi], the mean of the observable",
@@ -237,70 +216,33 @@ class builder {
         "draws", [](diagnosed const& d) { return d.draws; }, "draws in the estimates");
     of_components<std::int64_t>(
         "dropped_chains", [](diagnosed const& d) { return d.dropped_chains; }, "chains that diverged");
-    traces("observable_trace", &recorded_run::observable, "phi, NaN after a chain diverged");
-    traces("loss_trace", &recorded_run::loss, "L(w) - L(w*), NaN after a chain diverged");
+    traces("observable_trace", run_.observable, "phi, NaN after a chain diverged");
+    traces("loss_trace", run_.loss, "L(w) - L(w*), NaN after a chain diverged");
     std::vector<std::int8_t> diverged;
-    for (recorded_run const& run : runs_)
-      for (auto const& component : run.diverged) diverged.insert(diverged.end(), component.begin(), component.end());
+    for (auto const& component : run_.diverged) diverged.insert(diverged.end(), component.begin(), component.end());
     add("diverged", {"checkpoint", "component", "chain"}, std::move(diverged),
         "whether the chain diverged and is in no estimate", "", {{"dtype", "bool"}});
   }
 
   void head_scores() {
     std::vector<double> prefix, previous;
-    for (recorded_run const& run : runs_)
-      for (auto const& s : run.heads) {
-        prefix.push_back(s.prefix_matching);
-        previous.push_back(s.previous_token);
-      }
+    for (auto const& s : run_.heads) {
+      prefix.push_back(s.prefix_matching);
+      previous.push_back(s.previous_token);
+    }
     add("prefix_matching", {"checkpoint", "head"}, std::move(prefix), "prefix-matching score of the head", "1");
     add("previous_token", {"checkpoint", "head"}, std::move(previous), "previous-token score of the head", "1");
   }
 
   void describe() {
     dataset_.attributes = {{"title", "Susceptibilities of the components of a language model"},
-                           {"source", "structural_inference of susc " + first_.versions["susc"].get<std::string>()},
+                           {"source", "structural_inference of susc " + run_.versions["susc"].get<std::string>()},
                            {"references", "arXiv 2504.18274"},
                            {"executor", "threads"}};
-    for (auto const& [name, version] : first_.versions.items())
-      attribute(name == "compiler" || name == "instruction_set" ? name : name + "_version", version);
-    for (auto const& [name, value] : flat(first_.settings)) {
-      bool const same = std::all_of(runs_.begin(), runs_.end(), [&, &key = name, &wanted = value](auto const& run) {
-        auto const others = flat(run.settings);
-        return others.contains(key) && others.at(key) == wanted;
-      });
-      if (same) attribute(name, value);
-    }
-    std::string warnings;
-    for (recorded_run const& run : runs_)
-      for (std::string const& warning : run.warnings) warnings += (warnings.empty() ? "" : "\n") + warning;
-    if (!warnings.empty()) attribute("warnings", warnings);
-  }
-  /// Settings on one level: those of the model as model_NAME.
-  static std::map<std::string, json> flat(json const& settings) {
-    std::map<std::string, json> all;
-    for (auto const& [name, value] : settings.items()) {
-      if (!value.is_object()) all[name] = value;
-      if (value.is_object())
-        for (auto const& [inner, of] : value.items()) all[name + "_" + inner] = of;
-    }
-    return all;
-  }
-  void attribute(std::string const& name, json const& value) {
-    if (value.is_string())
-      dataset_.attributes.push_back({name, valid_text(value.get<std::string>())});
-    else if (value.is_boolean())
-      dataset_.attributes.push_back({name, std::int64_t{value.get<bool>()}});
-    else if (value.is_number_unsigned() && !std::in_range<std::int64_t>(value.get<std::uint64_t>()))
-      dataset_.attributes.push_back({name, value.get<std::uint64_t>()});
-    else if (value.is_number_integer())
-      dataset_.attributes.push_back({name, value.get<std::int64_t>()});
-    else if (value.is_number())
-      dataset_.attributes.push_back({name, value.get<double>()});
+    add_attributes(dataset_.attributes, run_.versions, run_.settings, run_.warnings);
   }
 
-  std::span<recorded_run const> runs_;
-  recorded_run const& first_;
+  recorded_run const& run_;
   std::size_t tokens_ = 0, modes_ = 0, chains_ = 0, draws_ = 0;
   std::string token_coordinates_;
   susc::netcdf_dataset dataset_;
@@ -336,17 +278,8 @@ recorded_run record(std::filesystem::path const& folder, run_results const& resu
   return run;
 }
 
-void write_dataset(std::filesystem::path const& path, std::span<recorded_run const> runs, prepared_data const& data) {
-  susc::require(!runs.empty(), "file '", path.string(), "': no runs to write");
-  recorded_run const& first = runs.front();
-  auto const tokens = [](recorded_run const& run) { return susc::read_file(run.folder / "tokens.npy"); };
-  for (recorded_run const& run : runs.subspan(1))
-    susc::require(run.probes == first.probes && run.components == first.components &&
-                      run.heads.size() == first.heads.size() &&
-                      run.diverged.front().size() == first.diverged.front().size() && tokens(run) == tokens(first),
-                  "file '", path.string(), "': the run in '", run.folder.string(),
-                  "' has other probes, tokens, components, heads or chains than that in '", first.folder.string(), "'");
-  susc::write_netcdf(path, builder(runs, data).dataset());
+void write_dataset(std::filesystem::path const& path, recorded_run const& run, prepared_data const& data) {
+  susc::write_netcdf(path, builder(run, data).dataset());
 }
 
 }  // namespace structural_inference

@@ -1,10 +1,8 @@
 #pragma once
-// results.nc: what a run found in one netCDF-4 file, with names for its dimensions, or several runs in one, a
-// checkpoint of the training each.
+// results.nc: what a run found in one netCDF-4 file, with names for its dimensions.
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -29,9 +27,7 @@ struct recorded_run {
 };
 recorded_run record(std::filesystem::path const& folder, run_results const& results, susc::centring chosen);
 
-/// Writes the runs, which are of the same components, probes and chains, along the dimension `checkpoint`. The arrays
-/// go by blocks from the .npy files into the new one, so that memory does not grow with them. Settings that differ
-/// between runs are left out. Throws susc::error where the runs do not go together.
-void write_dataset(std::filesystem::path const& path, std::span<recorded_run const> runs, prepared_data const& data);
+/// The arrays go by blocks from the .npy files into the new one, so that memory does not grow with them.
+void write_dataset(std::filesystem::path const& path, recorded_run const& run, prepared_data const& data);
 
 }  // namespace structural_inference

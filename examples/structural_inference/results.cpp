@@ -293,7 +293,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
   if (data.pieces_are_text) susc::write_npy(folder / "token_patterns.npy", pattern_table(rows.patterns));
   susc::write_npy<float>(folder / "token_losses.npy", results.token_losses, {results.token_losses.size()});
 #ifdef SUSC_WITH_NETCDF
-  write_dataset(folder / "results.nc", std::vector{record(folder, results, chosen)}, data);
+  write_dataset(folder / "results.nc", record(folder, results, chosen), data);
 #endif
 
   json heads = json::array(), losses = json::array(), timings = json::array(), traces;

@@ -1,5 +1,5 @@
-"""xarray_dataset.py PROGRAM: structural_inference's results.nc as xarray opens it, beside the .npy files. Skipped without
-xarray and netCDF4, which may be those of the system's Python, where Debian's packages are."""
+"""xarray_dataset.py STRUCTURAL_INFERENCE DEVELOPMENT: results.nc and development.nc as xarray opens them, beside the .npy
+files. Skipped without xarray and netCDF4, which may be those of the system's Python, where Debian's packages are."""
 import importlib.util
 import json
 import os
@@ -18,7 +18,7 @@ if any(importlib.util.find_spec(name) is None for name in ("xarray", "netCDF4", 
 import numpy as np
 import xarray
 
-PROGRAM = os.path.abspath(sys.argv[1])
+PROGRAM, DEVELOPMENT = map(os.path.abspath, sys.argv[1:3])
 TINY = ["--corpus", "synthetic", "--training-steps", "20", "--training-batch-size", "8", "--width", "16",
         "--heads", "2", "--context", "32", "--tokens-per-domain", "20000", "--probe-tokens", "64",
         "--evaluation-tokens", "64", "--batch-size", "4", "--components", "l0h0,l1h1", "--draws", "8", "--chains", "3",
@@ -113,6 +113,41 @@ class Results(unittest.TestCase):
             self.assertNotIn("token_text", early)
             both = xarray.concat([early.learning_coefficient, dataset.learning_coefficient], "checkpoint")
             self.assertEqual(list(both.checkpoint.values), [int(snapshot.stem), 20])
+
+    def test_development(self):
+        names = {"losses": "losses", "learning_coefficient": "llc", "learning_coefficient_error": "llc_error",
+                 "learning_coefficient_all_weights": "llc_all_weights",
+                 "learning_coefficient_all_weights_error": "llc_all_weights_error", "response_matrix": "susceptibilities",
+                 "response_matrix_error": "susceptibilities_error", "token_susceptibilities": "example_susceptibilities",
+                 "prefix_matching": "prefix_matching", "previous_token": "previous_token",
+                 "singular_values": "singular_values", "loadings": "loadings", "scores": "scores",
+                 "matching_residual": "matching_residual", "rotation_residual": "rotation_residual"}  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="susc-xarray-") as name:
+            folder = pathlib.Path(name)
+            words = dict(zip(TINY[::2], TINY[1::2]))
+            del words["--snapshots"]
+            done = subprocess.run([DEVELOPMENT, *(word for pair in words.items() for word in pair), "--checkpoints", "3"],
+                                  cwd=folder, capture_output=True, text=True, timeout=120)  # fmt: skip
+            self.assertEqual(done.returncode, 0, done.stderr)
+            out = folder / "development"
+            with xarray.open_dataset(out / "development.nc") as opened:
+                dataset = opened.load()
+            tokens, summary = np.load(out / "tokens.npy"), json.loads((out / "development.json").read_text())
+            self.assertEqual(dict(dataset.sizes), {"checkpoint": 3, "component": 2, "probe": 4, "token": len(tokens),
+                                                   "mode": 2, "head": 4})  # fmt: skip
+            self.assertEqual(list(dataset.checkpoint.values), list(np.load(out / "steps.npy")))
+            self.assertEqual(list(dataset.component.values), ["l0h0", "l1h1"])
+            self.assertEqual(list(dataset.probe.values), summary["probes"])
+            self.assertEqual(list(dataset["head"].values), ["l0h0", "l0h1", "l1h0", "l1h1"])
+            for variable, file in names.items():
+                np.testing.assert_array_equal(dataset[variable], np.load(out / f"{file}.npy"), variable)
+                self.assertTrue(dataset[variable].attrs["long_name"])
+            self.assertEqual(set(dataset.data_vars), set(names))
+            self.assertEqual(dataset.token_susceptibilities.dims, ("checkpoint", "token", "component"))
+            for column, coordinate in enumerate(["token_probe", "token_sequence", "token_position", "token_id"]):
+                self.assertIn(coordinate, dataset.token_susceptibilities.coords)
+                np.testing.assert_array_equal(dataset[coordinate], tokens[:, column])
+            self.assertEqual((dataset.attrs["n_beta"], dataset.attrs["model_width"]), (30.0, 16))
 
 
 if __name__ == "__main__":
