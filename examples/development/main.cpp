@@ -101,25 +101,10 @@ void run(options const& o, std::atomic<bool> const* stop) {
     throw;
   }
 
-  r.settings = {{"corpus", o.corpus},
-                {"model", trained.training},
-                {"sampler", o.sampler},
-                {"n_beta", o.n_beta},
-                {"chains", o.chains},
-                {"draws", o.draws},
-                {"burn_in", o.burn_in},
-                {"thinning", o.thinning},
-                {"batch_size", o.batch_size},
-                {"probe_tokens", o.probe_tokens},
-                {"evaluation_tokens", o.evaluation_tokens},
-                {"centring", name_of(o.centring)},
-                {"seed", o.seed}};
-  if (o.localization) {
-    r.settings.update(
-        {{"localization", *o.localization}, {"step_size", step_size_of(o)}, {"all_weights", o.all_weights}});
-  } else {
-    r.settings["pilot_target"] = o.pilot_target;
-    for (auto const& c : chosen) r.settings["localization"][c.component] = c.localization;
+  r.settings = settings_of(o, trained);
+  for (auto const& c : chosen) {
+    r.settings["localization"][c.component] = c.localization;
+    if (!c.warning.empty()) r.checkpoints.back().warnings.push_back(c.warning);  // where it was looked for
   }
   r.versions = {{"susc", std::string(susc::version)}, {"compiler", __VERSION__}};
   write(folder.path(), r, data);

@@ -263,7 +263,7 @@ recorded_run record(std::filesystem::path const& folder, run_results const& resu
                    .loss = {},
                    .diverged = {},
                    .heads = results.scores,
-                   .warnings = results.response.warnings(),
+                   .warnings = warnings_of(results),
                    .settings = results.settings,
                    .versions = results.versions};
   json const& model = results.settings["model"];

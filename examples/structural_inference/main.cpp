@@ -226,22 +226,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   susc::require(any_left,
                 "every chain diverged; a smaller --step-size or --n-beta, or a larger --localization, would help");
 
-  results.settings = {{"corpus", o.external() ? o.pretraining : o.corpus},
-                      {"model", trained->training},
-                      {"sampler", o.sampler},
-                      {"n_beta", o.n_beta},
-                      {"chains", o.chains},
-                      {"draws", o.draws},
-                      {"burn_in", o.burn_in},
-                      {"thinning", o.thinning},
-                      {"batch_size", o.batch_size},
-                      {"centring", name_of(o.centring)},
-                      {"seed", o.seed}};
-  if (o.localization)
-    results.settings.update(
-        {{"localization", *o.localization}, {"step_size", step_size_of(o)}, {"all_weights", o.all_weights}});
-  else
-    results.settings["pilot_target"] = o.pilot_target;
+  results.settings = settings_of(o, *trained);
   for (auto const& part : data.training.parts)
     results.data_sizes["training_tokens"][part.name] = part.sequences.example_count();
   for (auto const& probe : data.probes) results.data_sizes["probe_tokens"][probe.name] = probe.batch.example_count();

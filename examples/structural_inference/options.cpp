@@ -53,7 +53,7 @@ std::optional<options> parse(int argc, char** argv, program called) {
   model->add_option("--weight-decay", o.weight_decay, "of AdamW, on the matrices of heads, MLP and unembedding");
   model
       ->add_option("--training-precision", o.training_precision,
-                   "of matrix products: single, or bfloat16, up to twice as fast on CPUs that have it")
+                   "of matrix products: single, or bfloat16, half as fast again on CPUs that have it")
       ->check(CLI::IsMember({"single", "bfloat16"}));
   model->add_option("--training-seed", o.training_seed,
                     "of initial weights, training and, unless they have their own, data");

@@ -106,6 +106,7 @@ json diagnostics_of(susc::susceptibility_result const& response) {
                    {"llc_error", number(d.learning_coefficient.error)},
                    {"r_hat", number(d.r_hat)},
                    {"ess", number(d.effective_sample_size)},
+                   {"drift", number(d.drift)},
                    {"dropped_chains", d.dropped_chains},
                    {"draws", d.draws}});
   }
@@ -256,6 +257,13 @@ json balance_of(std::vector<std::string> const& components, xt::xtensor<double, 
 
 }  // namespace
 
+std::vector<std::string> warnings_of(run_results const& results) {
+  auto all = results.response.warnings();
+  for (auto const& c : results.localizations)
+    if (!c.warning.empty()) all.push_back(c.warning);
+  return all;
+}
+
 json write(std::filesystem::path const& folder, run_results const& results, prepared_data const& data,
            susc::centring chosen) {
   auto const components = results.response.component_names();
@@ -339,7 +347,7 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
                {"heads", heads},
                {"losses", losses},
                {"diagnostics", diagnostics_of(results.response)},
-               {"warnings", results.response.warnings()},
+               {"warnings", warnings_of(results)},
                {"timings", timings}};
   susc::cost const& expected = results.expected;
   summary["expected"] = {{"operations", number(expected.operations.value_or(NAN))},
@@ -348,8 +356,6 @@ json write(std::filesystem::path const& folder, run_results const& results, prep
                          {"threads", expected.workers}};
   auto const& all = results.response.all_weights;
   if (!results.localizations.empty()) summary["pilot"] = localizations_of(results.localizations);
-  for (auto const& c : results.localizations)
-    if (!c.warning.empty()) summary["warnings"].push_back(c.warning);
   summary["all_weights"] = {{"localization", all.posterior.localization}, {"step_size", all.step_size}};
   susc::write_file_atomically(folder / "summary.json", [&](std::ostream& out) {
     out << summary.dump(2, ' ', false, json::error_handler_t::replace) << '\n';

@@ -46,6 +46,9 @@ inline char const* name_of(susc::centring c) {
 /// For JSON: what is not finite is null, and no more digits than an error bar needs.
 json number(double value);
 
+/// Of the pilot run and the chains.
+std::vector<std::string> warnings_of(run_results const& results);
+
 /// Writes into `folder`, which the caller commits. Returns the summary.
 json write(std::filesystem::path const& folder, run_results const& results, prepared_data const& data,
            susc::centring chosen);

@@ -86,6 +86,29 @@ std::vector<chosen_localization> choose_localization(options const& o, std::vect
   });
 }
 
+nlohmann::json settings_of(options const& o, trained_model const& trained) {
+  nlohmann::json settings{{"corpus", o.external() ? o.pretraining : o.corpus},
+                          {"model", trained.training},
+                          {"data_seed", o.data_seed},
+                          {"evaluation_tokens", o.evaluation_tokens},
+                          {"sampler", o.sampler},
+                          {"n_beta", o.n_beta},
+                          {"chains", o.chains},
+                          {"draws", o.draws},
+                          {"burn_in", o.burn_in},
+                          {"thinning", o.thinning},
+                          {"batch_size", o.batch_size},
+                          {"centring", o.centring == susc::centring::full ? "full" : "restricted"},
+                          {"seed", o.seed}};
+  if (!o.external()) settings.update({{"tokens_per_domain", o.tokens_per_domain}, {"probe_tokens", o.probe_tokens}});
+  if (o.localization)
+    settings.update(
+        {{"localization", *o.localization}, {"step_size", step_size_of(o)}, {"all_weights", o.all_weights}});
+  else
+    settings["pilot_target"] = o.pilot_target;
+  return settings;
+}
+
 void print_localization(std::vector<chosen_localization> const& chosen, double target) {
   std::printf("\nLocalization that puts E[phi] at %g (E[phi] of the pilot run)\n", target);
   for (std::size_t i = 0; i != chosen.size(); ++i)

@@ -47,6 +47,9 @@ std::vector<chosen_localization> choose_localization(options const& o, std::vect
                                                      std::atomic<bool> const* stop);
 
 /// What was chosen, and E[φ] of the pilot run's chains at it, on standard output.
+/// What the results say of how they were made.
+nlohmann::json settings_of(options const& o, trained_model const& trained);
+
 void print_localization(std::vector<chosen_localization> const& chosen, double target);
 
 /// What `sample` with these arguments will take.

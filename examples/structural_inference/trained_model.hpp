@@ -165,8 +165,7 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
     susc::train_adamw(
         susc::dynamic_transformer(config, o.training_precision == "bfloat16" ? susc::kernels::precision::bfloat16
                                                                              : susc::kernels::precision::single),
-        std::span<float>(w),
-        [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
+        std::span<float>(w), [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
         susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
         [&](std::size_t step, double) {
           shown.advance((step + 1 - done) * tokens);  // those of an earlier run with the first
