@@ -43,19 +43,18 @@ struct kind {
 /// Where the compiler knows AMX, its tiles are tested too: on the CPU's, or emulated. So is AVX512_BF16.
 #if defined(SUSC_HAS_AMX)
 #define SUSC_TESTED_TILES detail::portable_tiles, detail::amx_tiles
-#define SUSC_TESTED_KINDS                                                                       \
-  kind<2, detail::portable_tiles>, kind<1, detail::portable_tiles>, kind<2, detail::amx_tiles>, \
-      kind<1, detail::amx_tiles>
+#define SUSC_AMX_KINDS , kind<2, detail::amx_tiles>, kind<1, detail::amx_tiles>
 #else
 #define SUSC_TESTED_TILES detail::portable_tiles
+#define SUSC_AMX_KINDS
+#endif
 #if defined(__AVX512BF16__)
-#define SUSC_TESTED_KINDS                                                                          \
-  kind<2, detail::portable_tiles>, kind<1, detail::portable_tiles>, kind<2, detail::avx512_tiles>, \
-      kind<1, detail::avx512_tiles>
+#define SUSC_AVX512_KINDS , kind<2, detail::avx512_tiles>, kind<1, detail::avx512_tiles>
 #else
-#define SUSC_TESTED_KINDS kind<2, detail::portable_tiles>, kind<1, detail::portable_tiles>
+#define SUSC_AVX512_KINDS
 #endif
-#endif
+#define SUSC_TESTED_KINDS \
+  kind<2, detail::portable_tiles>, kind<1, detail::portable_tiles> SUSC_AMX_KINDS SUSC_AVX512_KINDS
 
 /// What the tiles need while they are used.
 template <class Tiles>

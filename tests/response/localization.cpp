@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
@@ -180,6 +181,16 @@ TEST_CASE("what is chosen does not depend on threads, other components or the se
   CHECK(one[1].settings.posterior == two[1].settings.posterior);
   CHECK(one[0].settings.posterior == other[0].settings.posterior);
   CHECK(one[0].observable.value == other[0].observable.value);
+  options.components = {"full", "part"};
+  auto const turned = susc::choose_localization(model, g.center, data, options, {.target = .06});
+  auto const part = [](auto const& all) {
+    return *std::find_if(all.begin(), all.end(), [](auto const& c) { return c.component == "part"; });
+  };
+  CHECK(part(one).settings.posterior == part(turned).settings.posterior);
+  CHECK(part(one).observable.value == part(turned).observable.value);
+  CHECK_THROWS_WITH_AS(susc::with_localization(options, {part(one)}),
+                       "the first of the localizations chosen is that of part, must be that of all weights, 'full'",
+                       susc::error);
   // Nothing of the pilot is kept, or counted as a step of the run.
   options.run_directory = "kept-by-a-pilot";
   options.progress = [](std::size_t) { FAIL_CHECK("a step of the pilot was counted"); };
@@ -226,7 +237,10 @@ TEST_CASE("a pilot that cannot be run is refused") {
           "the pilot's smallest localization is 2 of the first, must be above 0 and at most 1");
   auto free = options;
   free.posterior.localization = 0;
-  refused({}, free, "the options' localization is 0, a search for another must begin at a positive one");
-  CHECK_THROWS_WITH_AS(susc::with_localization(options, {}), "no localization was chosen, not even that of all weights",
+  refused({}, free, "full: the localization is 0, a search for another must begin at a positive one");
+  free.all_weights = {options.posterior, options.sampler};
+  refused({}, free, "part: the localization is 0, a search for another must begin at a positive one");
+  CHECK_THROWS_WITH_AS(susc::with_localization(options, {}),
+                       "the first of the localizations chosen is that of none, must be that of all weights, 'full'",
                        susc::error);
 }

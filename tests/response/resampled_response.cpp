@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "gaussian.hpp"
 #include "oracle.hpp"
 #include "susc/models/mlp.hpp"
+#include "susc/response/fluctuation_dissipation.hpp"
 #include "susc/sampling/leimkuhler_matthews.hpp"
 
 namespace {
@@ -59,7 +61,7 @@ susc::sampling_options<susc::leimkuhler_matthews> options_of(std::size_t draws) 
 
 }  // namespace
 
-TEST_CASE("resampled_response: the exact difference of a Gaussian tends to the prediction with the cube of h") {
+TEST_CASE("resampled_response: of the exact values that the next test compares with, the two tend to each other") {
   gaussian const g;
   for (bool const restricted : {true, false}) {
     auto const beyond = [&](double s) {
@@ -101,10 +103,12 @@ TEST_CASE("resampled_response: one probe is the fluctuation-dissipation differen
   auto const model = g.model();
   auto options = options_of(400);
   auto const at_zero = susc::estimate_susceptibilities(model, g.center, data, probes, options);
+  auto of_those = at_zero;
   auto const of = [&](std::vector<double> const& h) {
-    return susc::resample_response(model, g.center, data, probes, h, at_zero, options);
+    return susc::resample_response(model, g.center, data, probes, h, of_those, options);
   };
   // The same chains, so the sign of h turns the sign of the result and nothing else.
+  auto const checked = susc::check_fluctuation_dissipation(model, g.center, data, probes, options, .2);
   auto const forth = of({.2, -.1}), back = of({-.2, .1}), alone = of({.2, 0});
   for (std::size_t c : {0, 1}) {
     CHECK(back[c].resampled.value == doctest::Approx(-forth[c].resampled.value).epsilon(1e-12));
@@ -113,10 +117,36 @@ TEST_CASE("resampled_response: one probe is the fluctuation-dissipation differen
     auto const chi = at_zero.response_matrix(susc::centring::restricted);
     CHECK(alone[c].predicted.value == doctest::Approx(.2 * chi.value(0, c)).epsilon(1e-12));
     CHECK(alone[c].predicted.error == doctest::Approx(.2 * chi.error(0, c)).epsilon(1e-12));
+    CHECK(alone[c].resampled.value == doctest::Approx(.2 * checked[c].difference.value).epsilon(1e-12));
+    CHECK(alone[c].resampled.error == doctest::Approx(.2 * checked[c].difference.error).epsilon(1e-12));
   }
+  // The two sides are not taken for one run in a directory, nor for that of the unshifted data.
+  options.run_directory = std::filesystem::temp_directory_path() / "susc-resampled-response";
+  std::filesystem::remove_all(options.run_directory);
+  auto const kept = susc::estimate_susceptibilities(model, g.center, data, probes, options);
+  auto const again = of({.2, -.1});
+  auto const rechecked = susc::check_fluctuation_dissipation(model, g.center, data, probes, options, .2);
+  for (std::size_t c : {0, 1}) {
+    CHECK(again[c].resampled.value == forth[c].resampled.value);
+    CHECK(rechecked[c].difference.value == checked[c].difference.value);
+  }
+  std::filesystem::remove_all(options.run_directory);
+  options.run_directory.clear();
+  // Susceptibilities of another posterior are no prediction.
+  auto other = options;
+  other.sampler.step_size /= 2;
+  other.all_weights->sampler.step_size /= 2;
+  CHECK_THROWS_WITH_AS(susc::resample_response(model, g.center, data, probes, std::array{.2, -.1}, at_zero, other),
+                       "component 'part': the susceptibilities are of another posterior or step size than the options",
+                       susc::error);
   options.sampler.step_size = 3.9;  // times the precision far above 4
   options.all_weights.reset();
   options.draws = 4000;
+  auto const plan = susc::plan_sampling(model, options).components;
+  for (std::size_t c : {0, 1}) {
+    of_those.components[c].posterior = plan[c].settings.posterior;
+    of_those.components[c].step_size = plan[c].settings.sampler.step_size;
+  }
   auto const diverged = of({.2, -.1});
   for (std::size_t c : {0, 1}) CHECK(std::isnan(diverged[c].resampled.value));
 }

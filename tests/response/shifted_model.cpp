@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "susc/core/random.hpp"
@@ -96,6 +97,15 @@ TEST_CASE("shifted_model: without a shift it is the model to the last bit") {
   double const loss = model.loss_and_gradient(w, from, plain);
   CHECK(susc::shifted_model<network>(model, towards, 0).loss_and_gradient(w, from, shifted) == loss);
   CHECK(shifted == plain);
+}
+
+TEST_CASE("shifted_model: a shift towards nothing, or not finite, is refused") {
+  using shifted = susc::shifted_model<susc::quadratic<>>;
+  susc::quadratic<> const model({0}, {{0, {0}, {1}}, {0, {0}, {2}}});
+  std::vector<std::size_t> const towards{1};
+  CHECK_THROWS_WITH_AS(shifted(model, {{nullptr, .2}}), "a shift by 0.2 towards no batch", susc::error);
+  CHECK_THROWS_WITH_AS(shifted(model, towards, std::nan("")), "a shift by nan, must be finite", susc::error);
+  static_assert(!std::is_constructible_v<shifted, susc::quadratic<> const&, std::vector<std::size_t>, double>);
 }
 
 TEST_CASE("shifted_model: a model that restricts its gradient is shifted component by component too") {

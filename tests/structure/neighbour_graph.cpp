@@ -68,6 +68,9 @@ TEST_CASE("nearest neighbours: what cannot be is refused") {
   auto x = cloud(5, 2);
   CHECK_THROWS_WITH_AS(nearest_neighbours(x, 0), doctest::Contains("0 of 5 points"), susc::error);
   CHECK_THROWS_WITH_AS(nearest_neighbours(x, 5), doctest::Contains("5 of 5 points"), susc::error);
+  CHECK_THROWS_WITH_AS(nearest_neighbours(cloud(5, 0), 2), doctest::Contains("no dimensions"), susc::error);
+  CHECK_THROWS_WITH_AS(nearest_neighbours(xt::xtensor<double, 2>{{0}, {1e200}, {3e200}}, 1),
+                       doctest::Contains("overflow"), susc::error);
   x(3, 1) = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH_AS(nearest_neighbours(x, 2), doctest::Contains("row 3, column 1 is nan"), susc::error);
 }

@@ -256,4 +256,7 @@ TEST_CASE("patterning: what is empty, not finite, negative or of another length 
                        "patterning: 1 shifts, must be one for each of the 2 groups", susc::error);
   CHECK_THROWS_AS(susc::largest_scale(two, std::vector<double>{1, nan}), susc::error);
   CHECK_THROWS_AS(susc::mixture_weights(two, std::vector<double>{-.5, .2}), susc::error);
+  CHECK_THROWS_WITH_AS(susc::mixture_weights(two, std::vector<double>{1e308, 1e308}),
+                       "patterning: the shifts overflow in their sum", susc::error);
+  CHECK_THROWS_AS(susc::largest_scale(two, std::vector<double>{1e308, 1e308}), susc::error);
 }

@@ -29,17 +29,16 @@ matrix random_matrix(std::size_t rows, std::size_t columns, std::uint64_t seed) 
   return x;
 }
 
-/// The definition, by plain loops.
+/// The definition, by plain loops, in more than double.
 matrix standardised(matrix x, standardisation how) {
-  double const n = static_cast<double>(x.shape(0));
+  using real = long double;
+  real const n = static_cast<real>(x.shape(0));
   for (std::size_t c = 0; c != x.shape(1); ++c) {
-    double mean = 0, variance = 0;
+    real mean = 0, variance = 0;
     for (std::size_t r = 0; r != x.shape(0); ++r) mean += x(r, c) / n;
     for (std::size_t r = 0; r != x.shape(0); ++r) variance += (x(r, c) - mean) * (x(r, c) - mean) / n;
-    for (std::size_t r = 0; r != x.shape(0); ++r) {
-      if (how.center) x(r, c) -= mean;
-      if (how.scale) x(r, c) /= std::sqrt(variance);
-    }
+    for (std::size_t r = 0; r != x.shape(0); ++r)
+      x(r, c) = static_cast<double>((x(r, c) - (how.center ? mean : 0)) / (how.scale ? std::sqrt(variance) : 1));
   }
   return x;
 }
@@ -215,6 +214,16 @@ TEST_CASE("standardisation is free of units, and precise far from zero") {
   principal_modes const same = principal_components(units);
   for (std::size_t k = 0; k != 4; ++k)
     CHECK(same.singular_values(k) == doctest::Approx(modes.singular_values(k)).epsilon(1e-13));
+  // Columns far from zero: what is left of them after the offset, which is a power of two, is exact.
+  matrix rounded = x, offset = x;
+  for (std::size_t r = 0; r != 12; ++r)
+    for (std::size_t c = 0; c != 4; ++c) {
+      offset(r, c) = x(r, c) + 0x1p40;
+      rounded(r, c) = offset(r, c) - 0x1p40;
+    }
+  principal_modes const near = principal_components(rounded), far = principal_components(offset);
+  for (std::size_t k = 0; k != 4; ++k)
+    CHECK(far.singular_values(k) == doctest::Approx(near.singular_values(k)).epsilon(1e-11));
 }
 
 TEST_CASE("constant columns become zero, not NaN") {

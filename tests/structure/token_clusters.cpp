@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <set>
 #include <vector>
 #include <xtensor/xtensor.hpp>
@@ -104,6 +105,18 @@ TEST_CASE("clusters: no point in two, sizes as asked, the same for any executor,
   }
   // 300 of 1500 points: each group is missed with probability .8^100.
   CHECK(find_clusters(graph, {.highest_conductance = .1, .seeds = 300}).size() == groups);
+}
+
+TEST_CASE("clusters: what could find none is refused") {
+  auto const graph = graph_about(planted());
+  auto const refused = [&](cluster_options const& options, char const* why) {
+    CHECK_THROWS_WITH_AS(find_clusters(graph, options), doctest::Contains(why), susc::error);
+  };
+  refused({.smallest = 0}, "clusters of at least 0 points, must be at least 1");
+  refused({.smallest = 30, .largest = 20}, "clusters of 30 to 20 of 1500 points");
+  refused({.highest_conductance = std::numeric_limits<double>::quiet_NaN()}, "conductance of a cluster is nan");
+  CHECK_THROWS_WITH_AS(susc::structureless_conductance(99, 4), doctest::Contains("clusters of 10 to 9 of 99 points"),
+                       susc::error);
 }
 
 TEST_CASE("clusters: shuffled columns keep what each column does, and lose what columns do together") {

@@ -31,8 +31,8 @@ struct fluctuation_dissipation {
 /// For every component of the options and every probe. At a finite step size the two sides differ by the sampler's
 /// bias, along an eigenvalue m of a Gaussian posterior's precision by a factor 1 - ε m/2 for SGLD, and not at all for
 /// `leimkuhler_matthews`. h should be small enough for the response to be linear; the shared noise keeps the
-/// difference precise: its error does not grow as h falls. Chains that diverge are left out.
-/// Throws susc::error on unusable settings, without probes, or if h is not in (0, 1].
+/// difference precise: its error does not grow as h falls. Chains that diverge are left out. Those of the shifted data
+/// are not kept in a run directory. Throws susc::error on unusable settings, without probes, or if h is not in (0, 1].
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
           Executor E = threads, Observable<M> O = component_loss>
 std::vector<fluctuation_dissipation> check_fluctuation_dissipation(

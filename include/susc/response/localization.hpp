@@ -110,7 +110,7 @@ class localization_search {
 
 /// For each component that the options name and for all weights, which come first, the localization that puts E[φ] at
 /// the pilot's target: by rounds of short chains from the options' localization on, with the options' burn-in, thinning
-/// and minibatches. The step size changes in inverse proportion, so that ε γ remains as it is; near 1 is best. Same
+/// and minibatches. The step size changes too, so that ε (γ + weight decay) remains as it is; near 1 is best. Same
 /// bits for every executor and number of threads, for a component whatever others are named, and for every seed of the
 /// options: runs that differ in it alone sample the same posteriors.
 /// Where no γ is found, `warning` says why, and the settings are the nearest that were tried. Throws susc::error on
@@ -121,10 +121,11 @@ std::vector<chosen_localization<S>> choose_localization(
     data_distribution<detail::batch_of<M>, Minibatch> const& data, sampling_options<S> options,
     localization_pilot const& pilot = {}, E const& run = {}) {
   check(pilot);
-  require(options.posterior.localization > 0,
-          "the options' localization is 0, a search for another must begin at a positive one");
   if (!options.all_weights) options.all_weights = {options.posterior, options.sampler};
   auto plan = sampled_components(plan_sampling(model, options));
+  for (auto const& p : plan)
+    require(p.settings.posterior.localization > 0, p.moving.name(),
+            ": the localization is 0, a search for another must begin at a positive one");
   options.chains = pilot.chains;
   options.draws = pilot.draws;
   options.seed = random::fold_in(random::key{0}, "choose_localization").bits;
@@ -139,7 +140,8 @@ std::vector<chosen_localization<S>> choose_localization(
   }
   auto const at = [&](std::size_t i, double localization) {
     chain_settings<S> settings = plan[i].settings;
-    settings.sampler.step_size *= settings.posterior.localization / localization;
+    double const decay = settings.posterior.weight_decay;
+    settings.sampler.step_size *= (settings.posterior.localization + decay) / (localization + decay);
     settings.posterior.localization = localization;
     return settings;
   };
@@ -174,10 +176,12 @@ std::vector<chosen_localization<S>> choose_localization(
   return chosen;
 }
 
-/// The options with what was chosen for each component and for all weights.
+/// The options with what was chosen for each component and for all weights. Throws susc::error unless all weights come
+/// first, as choose_localization returns them.
 template <class S>
 sampling_options<S> with_localization(sampling_options<S> options, std::vector<chosen_localization<S>> const& chosen) {
-  require(!chosen.empty(), "no localization was chosen, not even that of all weights");
+  require(!chosen.empty() && chosen.front().component == "full", "the first of the localizations chosen is that of ",
+          chosen.empty() ? "none" : chosen.front().component, ", must be that of all weights, 'full'");
   options.all_weights = chosen.front().settings;
   for (auto c = chosen.begin() + 1; c != chosen.end(); ++c) options.component_settings[c->component] = c->settings;
   return options;

@@ -21,8 +21,9 @@ namespace detail {
 template <Model M, class Data, class S, class E, class O>
 std::vector<estimate> central_differences(M const& model, std::span<scalar_of<M> const> center, Data const& data,
                                           std::vector<typename shifted_model<M>::shift> const& shifts, double unit,
-                                          std::vector<component_plan<S>> const& plan,
-                                          sampling_options<S> const& options, E const& run, O const& observable) {
+                                          std::vector<component_plan<S>> const& plan, sampling_options<S> options,
+                                          E const& run, O const& observable) {
+  options.run_directory.clear();  // a run is known by its losses, which are the same for every h
   auto backwards = shifts;
   for (auto& s : backwards) s.amount = -s.amount;
   susceptibility_moments<O> const visitor{observable};
@@ -61,9 +62,9 @@ struct resampled_response {
 /// is of third order, and the sampler's bias (see check_fluctuation_dissipation). The minibatch's gradient is scaled by
 /// 1 - Σ h_p, and its noise with it: with noisy minibatches take h that sum to 0, as the shift from one mixture to
 /// another can. A step costs one gradient of the
-/// minibatch and one of each probe with h_p ≠ 0.
+/// minibatch and one of each probe with h_p ≠ 0. Nothing is kept in a run directory.
 /// Throws susc::error on unusable settings, shifts (probes,) that are not finite, all 0, or above 1 in the sum of their
-/// sizes, or an `at_zero` of other probes or without one of the components.
+/// sizes, or an `at_zero` of other probes, without one of the components, or of another posterior or step size.
 template <Model M, MinibatchSource<typename M::batch> Minibatch, Sampler<typename M::scalar> S = sgld,
           Executor E = threads, Observable<M> O = component_loss>
 std::vector<resampled_response> resample_response(M const& model,
@@ -89,9 +90,14 @@ std::vector<resampled_response> resample_response(M const& model,
   require(sum > 0 && sum <= 1, "the sizes of the shifts h sum to ", sum, ", must be above 0 and at most 1");
   auto const plan = plan_sampling(model, options).components;
   auto const names = at_zero.component_names();
-  for (auto const& c : plan)
-    require(std::find(names.begin(), names.end(), c.moving.name()) != names.end(), "component '", c.moving.name(),
+  for (auto const& c : plan) {
+    auto const found = std::find(names.begin(), names.end(), c.moving.name());
+    require(found != names.end(), "component '", c.moving.name(),
             "' has no susceptibilities, must be among those estimated");
+    auto const& then = at_zero.components[static_cast<std::size_t>(found - names.begin())];
+    require(then.posterior == c.settings.posterior && then.step_size == c.settings.sampler.step_size, "component '",
+            c.moving.name(), "': the susceptibilities are of another posterior or step size than the options");
+  }
 
   estimates const predicted = at_zero.predicted_response(h, centring::restricted);
   auto const resampled = detail::central_differences(model, center, data, shifts, 1, plan, options, run, observable);

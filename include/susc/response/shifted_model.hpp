@@ -1,5 +1,6 @@
 #pragma once
 /// A model as trained on shifted data: the loss of (1 - Σ h_p) q + Σ h_p q_p, the q_p being batches.
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/component.hpp"
 #include "susc/core/concepts.hpp"
+#include "susc/core/error.hpp"
 #include "susc/sampling/chain.hpp"
 
 namespace susc {
@@ -27,10 +29,16 @@ class shifted_model {
     double amount = 0;               ///< h_p
   };
 
-  /// Shifted towards several batches at once.
-  shifted_model(M const& model, std::vector<shift> shifts) : model_(model), shifts_(std::move(shifts)) {}
+  /// Shifted towards several batches at once. Throws susc::error for an h_p that is not finite, or towards nothing.
+  shifted_model(M const& model, std::vector<shift> shifts) : model_(model), shifts_(std::move(shifts)) {
+    for (shift const& s : shifts_) {
+      require(std::isfinite(s.amount), "a shift by ", s.amount, ", must be finite");
+      require(s.towards != nullptr || s.amount == 0, "a shift by ", s.amount, " towards no batch");
+    }
+  }
   /// Shifted towards one, by h.
   shifted_model(M const& model, batch const& towards, double h) : shifted_model(model, {{&towards, h}}) {}
+  shifted_model(M const& model, batch const&& towards, double h) = delete;  ///< The batch must outlive it.
 
   std::size_t parameter_count() const { return model_.parameter_count(); }             ///< the model's
   std::size_t example_count(batch const& b) const { return model_.example_count(b); }  ///< the model's

@@ -37,14 +37,15 @@ struct neighbour_graph {
 };
 
 /// The `count` nearest other rows of each row of `points` (points x dimensions) by Euclidean distance, nearest first;
-/// of equally near ones the earlier. All pairs are compared, in double, as |x|² + |y|² - 2 x·y about the points' mean:
-/// distances below 1e-8 of the largest are not told apart. The same for any executor. Throws unless 0 < count < points,
-/// and for a coordinate that is not finite.
+/// of equally near ones, to rounding, the earlier. All pairs are compared, in double, as |x|² + |y|² - 2 x·y about the
+/// points' mean: distances below 1e-8 of the largest are not told apart. The same for any executor. Throws unless
+/// 0 < count < points, without dimensions, for a coordinate that is not finite, and for distances that overflow.
 template <Executor E = threads>
 xt::xtensor<std::uint32_t, 2> nearest_neighbours(xt::xtensor<double, 2> const& points, std::size_t count,
                                                  E const& run = {}) {
   std::size_t const size = points.shape(0), dimensions = points.shape(1);
   require(count > 0 && count < size, "nearest neighbours: ", count, " of ", size, " points, wanted 1 to one less");
+  require(dimensions > 0, "nearest neighbours: the ", size, " points have no dimensions");
   require(size <= std::numeric_limits<std::uint32_t>::max(), "nearest neighbours: ", size, " points, more than 2^32");
   for (std::size_t i = 0; i != size; ++i)
     for (std::size_t d = 0; d != dimensions; ++d)
@@ -56,6 +57,8 @@ xt::xtensor<std::uint32_t, 2> nearest_neighbours(xt::xtensor<double, 2> const& p
     for (std::size_t d = 0; d != dimensions; ++d) x(index(d), index(i)) = points(i, d);
   x.colwise() -= x.rowwise().mean().eval();
   Eigen::VectorXd const squares = x.colwise().squaredNorm();
+  require(std::isfinite(4 * squares.maxCoeff()),
+          "nearest neighbours: squared distances overflow; smaller units would help");
 
   auto nearest = xt::xtensor<std::uint32_t, 2>::from_shape({size, count});
   constexpr std::size_t rows = 32, columns = 1024;  // the block of distances stays in the second cache

@@ -106,7 +106,7 @@ inline data_reweighting patterning(xt::xtensor<double, 2> const& chi, std::span<
 /// χᵀh (components,) for a given h (rows,). Rows of one component are from the same draws and errors of χ do not say
 /// how they go together: these are bounds, Σ_p |h_p| σ_p, reached where all rows move as one. The errors themselves,
 /// where the chains' moments are at hand, are those of susceptibility_result::predicted_response. Throws susc::error
-/// for an empty matrix, other lengths, or numbers that are not finite.
+/// for an empty matrix, other lengths, or values and shifts that are not finite.
 inline estimates predicted_response(response_estimates const& chi, std::span<double const> h) {
   detail::require_response(chi.value);
   detail::require_finite_entries("shifts", h, chi.value.shape(0), "rows");
@@ -129,6 +129,7 @@ inline std::vector<double> mixture_weights(std::span<double const> base, std::sp
   std::vector<double> weights = detail::normalised(base);
   detail::require_finite_entries("shifts", h, base.size(), "groups");
   double const all = std::accumulate(h.begin(), h.end(), 0.), rounding = 4 * std::numeric_limits<double>::epsilon();
+  require(std::isfinite(all), "patterning: the shifts overflow in their sum");
   for (std::size_t g = 0; g != h.size(); ++g) {
     double const share = weights[g], moved = share + (h[g] - share * all);
     require(moved >= -rounding * (share + std::abs(h[g]) + std::abs(share * all)), "patterning: the weight of group ",
@@ -144,6 +145,7 @@ inline double largest_scale(std::span<double const> base, std::span<double const
   std::vector<double> const shares = detail::normalised(base);
   detail::require_finite_entries("shifts", h, base.size(), "groups");
   double const all = std::accumulate(h.begin(), h.end(), 0.), rounding = 4 * std::numeric_limits<double>::epsilon();
+  require(std::isfinite(all), "patterning: the shifts overflow in their sum");
   double largest = std::numeric_limits<double>::infinity();
   for (std::size_t g = 0; g != h.size(); ++g) {
     double const change = h[g] - shares[g] * all;

@@ -66,11 +66,11 @@ inline void standardise(Eigen::Ref<Eigen::VectorXd> column, standardisation how)
     column.setZero();
     return;
   }
-  double mean = column.mean();
-  mean += (column.array() - mean).mean();  // takes out the rounding of the first pass
+  Eigen::VectorXd centred = column.array() - column.mean();
+  centred.array() -= centred.mean();  // far from zero the first mean is rounded to more than the entries' differences
   // Division by the spread first: squares neither overflow nor underflow.
-  double const deviation = spread * std::sqrt(((column.array() - mean) / spread).square().mean());
-  if (how.center) column.array() -= mean;
+  double const deviation = spread * std::sqrt((centred.array() / spread).square().mean());
+  if (how.center) column = centred;
   if (how.scale) column /= deviation;
 }
 

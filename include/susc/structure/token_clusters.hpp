@@ -25,8 +25,8 @@ SUSC_REQUIRE_VERSION("xtensor", XTENSOR_VERSION_MAJOR, XTENSOR_VERSION_MINOR, 0,
 
 namespace susc {
 
-/// The scores of the first `count` modes, each to variance one (rows x modes). Modes of a singular value below 1e-9 of
-/// the first are left out: they are rounding.
+/// The scores of the first `count` modes, each to mean square one (rows x modes): variance, where columns were centred.
+/// Modes of a singular value below 1e-9 of the first are left out: they are rounding.
 inline xt::xtensor<double, 2> whitened(principal_modes const& modes, std::size_t count) {
   std::size_t const rows = modes.scores.shape(0);
   std::size_t kept = 0;
@@ -58,6 +58,16 @@ struct cluster {
   double conductance;                  ///< of the members
 };
 
+/// Throws susc::error naming the setting with which no cluster could be found among so many points.
+inline void check(cluster_options const& o, std::size_t points) {
+  std::size_t const largest = o.largest == 0 ? std::min<std::size_t>(points / 10, 1000) : o.largest;
+  require(o.smallest > 0, "clusters of at least ", o.smallest, " points, must be at least 1");
+  require(o.smallest <= largest, "clusters of ", o.smallest, " to ", largest, " of ", points,
+          " points: the smallest must not be above the largest, by default a tenth of all");
+  require(o.highest_conductance >= 0, "the highest conductance of a cluster is ", o.highest_conductance,
+          ", must not be negative");
+}
+
 namespace detail {
 
 /// The sets that find_clusters chooses from: for each seed, that of least conductance around it.
@@ -67,6 +77,7 @@ class seeded_sweeps {
   seeded_sweeps(neighbour_graph const& graph, cluster_options const& options, E const& run)
       : seeds(graph.nodes()), graph_(graph), options_(options) {
     std::size_t const nodes = graph.nodes();
+    check(options_, nodes);
     if (options_.largest == 0) options_.largest = std::min<std::size_t>(nodes / 10, 1000);
     if (options_.tolerance == 0) {
       double const ends = static_cast<double>(std::max<std::size_t>(graph.neighbour.size(), 1));
@@ -116,8 +127,8 @@ double least_conductance(xt::xtensor<double, 2> const& points, cluster_options c
 
 /// Clusters that share no point, by conductance, lowest first. Around each seed, the set of least conductance that
 /// personalised PageRank ranks highest; of these sets, the one of least conductance first, those points that no cluster
-/// before has, if they are at least half of the set and still a cluster. The same for any executor. Throws as
-/// nearest_neighbours and page_rank.
+/// before has, if the seed and at least half of the set are among them and they are still a cluster. The same for any
+/// executor. Throws susc::error on unusable options, and as page_rank.
 template <Executor E = threads>
 std::vector<cluster> find_clusters(neighbour_graph const& graph, cluster_options const& options = {},
                                    E const& run = {}) {
