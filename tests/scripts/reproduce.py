@@ -46,7 +46,7 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(models["5"], models["5-again"])
         self.assertNotEqual(models["5"], models["7"])
         self.assertEqual([runs[name]["settings"]["seed"] for name in runs], [1, 1, 2])
-        self.assertEqual(runs["5"]["pilot"], runs["5-again"]["pilot"])
+        self.assertEqual([runs[name]["settings"]["localization"] for name in runs], [300] * 3)
 
         for name in ("5", "7"):
             for how, suffix in ("full", ""), ("restricted", "_restricted"):
