@@ -79,12 +79,11 @@ int main(int argc, char** argv) {
                          {"paper_logits", 512, 5000, 256},
                          {"paper_qkv", 512, 768, 256},
                          {"paper_logits_dx", 512, 256, 5000},
-                        {"paper_logits_dw", 256, 5000, 512}})
+                         {"paper_logits_dw", 256, 5000, 512}})
     for (bool const packed : {false, true})
-      for (auto const& [name, how] :
-           {std::pair{"single", kernels::precision::single},
-            {"split_bfloat16", kernels::precision::split_bfloat16},
-            {"bfloat16", kernels::precision::bfloat16}})
+      for (auto const& [name, how] : {std::pair{"single", kernels::precision::single},
+                                      {"split_bfloat16", kernels::precision::split_bfloat16},
+                                      {"bfloat16", kernels::precision::bfloat16}})
         benchmark::RegisterBenchmark((std::string(s.name) + (packed ? "/packed/" : "/") + name).c_str(), product, how,
                                      packed, s.m, s.n, s.k);
   benchmark::Initialize(&argc, argv);
