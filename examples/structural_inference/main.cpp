@@ -179,10 +179,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
   auto const& model = trained->model;
   std::span<float const> const w(trained->w);
-  if (!o.external() && trained->training.contains("steps")) {
-    results.phases.back().tokens = trained->training["steps"].get<double>() *
-                                   trained->training["batch_size"].get<double>() * static_cast<double>(config.context);
-  }
+  if (!o.external()) results.phases.back().tokens = static_cast<double>(trained->trained_tokens);
 
   timed("evaluation", 0, [&] {
     results.scores = scores_of(*trained, data, o);

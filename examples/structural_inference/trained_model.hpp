@@ -33,7 +33,8 @@ using weights = susc::aligned_vector<float>;
 struct trained_model {
   susc::dynamic_transformer model;
   weights w;
-  nlohmann::json training;  // settings, or where the weights are from
+  nlohmann::json training;         // settings, or where the weights are from
+  std::size_t trained_tokens = 0;  // by this process
 };
 
 inline susc::transformer_config configuration(options const& o, prepared_data const& data) {
@@ -160,7 +161,7 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
     std::filesystem::create_directories(to.parent_path());
     susc::save_transformer(to, model.layout(), weights, {{"training", described.dump()}});
   };
-  std::size_t done = 0;
+  std::size_t trained = 0;
   try {
     susc::train_adamw(
         susc::dynamic_transformer(config, o.training_precision == "bfloat16" ? susc::kernels::precision::bfloat16
@@ -168,8 +169,9 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
         std::span<float>(w), [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); },
         susc::decayed_ranges(model.layout()), training, susc::threads{o.threads},
         [&](std::size_t step, double) {
-          shown.advance((step + 1 - done) * tokens);  // those of an earlier run with the first
-          done = step + 1;
+          if (trained == 0) shown.skip(step * tokens);  // those of an earlier process
+          shown.advance(tokens);
+          trained += tokens;
         },
         [&](std::size_t steps, std::span<float const> weights) {
           save(snapshot_file(o, steps), snapshot_settings(settings, steps), weights);
@@ -184,7 +186,7 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
   // Saved before anything is sampled: training need not be repeated. A run refused before this leaves no folder.
   save(file, settings, w);
   std::filesystem::remove_all(training.run_directory);
-  return {model, std::move(w), settings};
+  return {model, std::move(w), settings, trained};
 }
 
 inline trained_model load(options const& o) {

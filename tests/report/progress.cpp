@@ -39,6 +39,21 @@ TEST_CASE("progress: a log file gets one plain line a tenth of the work") {
   CHECK(text.ends_with("sampling:  90 %  100 tokens/s  0:01 left\nsampling: done in 10.0 s  100 tokens/s\n"));
 }
 
+TEST_CASE("progress: what was done before counts in the percentage, not in the rate") {
+  now = 0;
+  std::ostringstream out;
+  susc::progress shown(out, "training", 1000, false, "tokens", test_clock);
+  shown.skip(400);
+  now = 10;
+  shown.advance(100);
+  now = 60;
+  shown.advance(500);
+  shown.finish();
+  CHECK(out.str() ==
+        "training:  50 %  10.0 tokens/s  0:50 left\n"
+        "training: done in 60.0 s  10.0 tokens/s\n");
+}
+
 TEST_CASE("progress: large steps print no line twice, and too much work is not 110 %") {
   now = 0;
   std::ostringstream out;

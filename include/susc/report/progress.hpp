@@ -77,6 +77,12 @@ class progress {
     }
   }
 
+  /// Adds work that an earlier process did: it counts in the percentage, not in the rate and the time left.
+  void skip(std::uint64_t count) {
+    done_.fetch_add(count, std::memory_order_relaxed);
+    skipped_.fetch_add(count, std::memory_order_relaxed);
+  }
+
   /// Work counted so far.
   std::uint64_t done() const { return done_.load(std::memory_order_relaxed); }
 
@@ -117,7 +123,7 @@ class progress {
   }
   void print_rate(double elapsed, char const* before) {
     if (unit_.empty() || elapsed <= 0) return;
-    double rate = static_cast<double>(done()) / elapsed;
+    double rate = static_cast<double>(done() - skipped_.load(std::memory_order_relaxed)) / elapsed;
     char const* prefix = "";
     for (char const* larger : {"k", "M", "G"}) {
       if (rate < 999.5) break;
@@ -135,8 +141,10 @@ class progress {
     std::snprintf(text, sizeof text, "%3d %%", static_cast<int>(100 * part));
     out_ << text;
     print_rate(elapsed, "  ");
-    if (part <= 0 || part >= 1) return;
-    auto const left = static_cast<unsigned long long>(elapsed * (1 - part) / part + 0.5);
+    double const before = part * static_cast<double>(skipped_.load(std::memory_order_relaxed)) /
+                          static_cast<double>(std::max<std::uint64_t>(done(), 1));
+    if (part <= before || part >= 1) return;
+    auto const left = static_cast<unsigned long long>(elapsed * (1 - part) / (part - before) + 0.5);
     if (left < 3600)
       std::snprintf(text, sizeof text, "  %llu:%02llu left", left / 60, left % 60);
     else
@@ -167,7 +175,7 @@ class progress {
   double (*clock_)();
   double start_;
   std::atomic<double> next_redraw_;
-  std::atomic<std::uint64_t> done_{0};
+  std::atomic<std::uint64_t> done_{0}, skipped_{0};
   std::mutex mutex_;
   std::uint64_t printed_tenth_ = 0;
   bool drawn_ = false;
