@@ -87,9 +87,12 @@ template <std::size_t Rows, class T>
 void tile(T* c, std::size_t ldc, T const* d, std::size_t ldd, strided<T> a, T const* panel, std::size_t depth,
           std::size_t count) {
   constexpr std::size_t step = lane_count<T>, wide = tile_columns<T>;
-  // C lies far away: asked for now, its lines are here when the sums are.
+  // C and D lie far away: asked for now, their lines are here when the sums are.
   for (std::size_t r = 0; r != Rows; ++r)
-    for (std::size_t j = 0; j < count; j += 64 / sizeof(T)) __builtin_prefetch(c + r * ldc + j, 1);
+    for (std::size_t j = 0; j < count; j += 64 / sizeof(T)) {
+      __builtin_prefetch(c + r * ldc + j, 1);
+      if (d != nullptr) __builtin_prefetch(d + r * ldd + j);
+    }
   lanes<T> sums[Rows][tile_lanes];
   for (std::size_t r = 0; r != Rows; ++r)
     for (std::size_t l = 0; l != tile_lanes; ++l) sums[r][l] = lanes<T>(T(0));
