@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -13,8 +14,6 @@ import numpy as np
 from compare import run, settings_file
 
 here = pathlib.Path(__file__).resolve().parent
-# PyTorch's threads spin while they wait, unless told not to: with any other program on the machine that costs tenfold.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PHASES = {
     "step l0h3": "restricted step, head of layer 0",
     "shared l0h3": "  its minibatch shared by 4 chains",
@@ -28,7 +27,7 @@ PHASES = {
 
 
 class Side:
-    """A program that times phases on request."""
+    """A program that times phases on request, and is stopped in between, as its waiting threads may spin."""
 
     def __init__(self, command, settings, o, name):
         self.losses = str(o.output / f"{name}_losses.npy")
@@ -37,13 +36,17 @@ class Side:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             sys.exit(f"compare.py: could not start {' '.join(command)}")
+        self.process.send_signal(signal.SIGSTOP)
 
     def seconds(self, phase, threads, count):
+        self.process.send_signal(signal.SIGCONT)
         print(json.dumps([phase, threads, count]), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
+        self.process.send_signal(signal.SIGSTOP)
         return json.loads(answer) if answer else sys.exit(f"compare.py: {self.losses} stopped during '{phase}'")
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
 
