@@ -114,7 +114,7 @@ constexpr std::size_t words_of(std::size_t elements) {
 template <int Parts>
 void split_panels(std::uint32_t* to, strided<float> x, std::size_t lines, std::size_t depth, bool transposed) {
   for (std::size_t l = 0; l < lines; l += block_side)
-    for (std::size_t p = 0; p < depth; p += tile_depth, to += 2 * Parts * tile_words)
+    for (std::size_t p = 0; p < depth; p += tile_depth, to += std::size_t{2} * Parts * tile_words)
       for (std::size_t i = 0; i != 2; ++i) {
         std::size_t const line = l + i * tile_side;
         split_tile<Parts>(to + i * tile_words, Parts == 2 ? to + (2 + i) * tile_words : nullptr,
