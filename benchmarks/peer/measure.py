@@ -1,5 +1,6 @@
 """What compare.py measures: phases in turn, the whole job with its agreement, and the time to a given error."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -35,6 +36,7 @@ class Side:
         command = [str(c) for c in (*command, "phases", file)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
+            self.end()
             sys.exit(f"compare.py: could not start {' '.join(command)}")
         self.process.send_signal(signal.SIGSTOP)
 
@@ -45,17 +47,26 @@ class Side:
         self.process.send_signal(signal.SIGSTOP)
         return json.loads(answer) if answer else sys.exit(f"compare.py: {self.losses} stopped during '{phase}'")
 
-    def close(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.close()
+    def end(self):
+        self.process.kill()  # ends a stopped program too
         self.process.wait()
 
 
 def phases(o, settings, ours):
-    sides = {
-        "susc": Side([ours], settings, o, "susc"),
-        "devinterp": Side([sys.executable, here / "peer.py"], settings, o, "devinterp"),
-    }
+    """Seconds of each phase in turn. Neither program outlives it, however it ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with contextlib.ExitStack() as at_the_end:
+
+        def side(name, command):
+            started = Side(command, settings, o, name)
+            at_the_end.callback(started.end)
+            return started
+
+        return time_phases(o, {"susc": side("susc", [ours]),
+                               "devinterp": side("devinterp", [sys.executable, here / "peer.py"])})  # fmt: skip
+
+
+def time_phases(o, sides):
     losses = [np.load(side.losses) for side in sides.values()]
     difference = float(np.abs(losses[0] - losses[1]).max())
     print(f"Losses of {losses[0].size} tokens at the same weights: largest difference {difference:.1e}", flush=True)
@@ -101,8 +112,6 @@ def phases(o, settings, ours):
                   f"{ratios['wall']:.1f}, of cpu {ratios['cpu']:.1f}")  # fmt: skip
     print("devinterp can neither freeze what is upstream nor share a minibatch: its plain step and evaluation stand in "
           "those rows.\n")  # fmt: skip
-    for side in sides.values():
-        side.close()
     return table
 
 

@@ -55,10 +55,12 @@ void compare(errors& found, std::size_t tokens, std::size_t width, std::size_t o
   }
   for (std::size_t t = 0; t != tokens; ++t) {
     auto const at = [&](guarded<T>& m, std::size_t i) { return double(m[t * width + i]); };
-    double m = 0, variance = 0;
-    for (std::size_t i = 0; i != width; ++i) m += at(x, i) / n;
-    for (std::size_t i = 0; i != width; ++i) variance += (at(x, i) - m) * (at(x, i) - m) / n;
-    double const r = 1 / std::sqrt(variance + 1e-5);
+    // Sums of thousands of doubles, to be compared with sums of doubles: the reference must be the more exact.
+    long double total = 0, squares = 0;
+    for (std::size_t i = 0; i != width; ++i) total += at(x, i);
+    double m = static_cast<double>(total / n);
+    for (std::size_t i = 0; i != width; ++i) squares += std::pow(at(x, i) - total / n, 2);
+    double const r = 1 / std::sqrt(static_cast<double>(squares / n) + 1e-5);
     found.mean.add(mean[t], m, unit * (std::abs(m) + 1 / r));
     found.rstd.add(rstd[t], r, unit * r * (1 + std::abs(m) * r));
     for (std::size_t i = 0; i != width; ++i) {
@@ -69,11 +71,12 @@ void compare(errors& found, std::size_t tokens, std::size_t width, std::size_t o
     // The backward pass is a function of the mean and rstd that it is given.
     m = double(mean[t]);
     double const given = double(rstd[t]);
-    double sum = 0, product = 0, sum_size = 0, product_size = 0;
+    long double total_slope = 0, total_product = 0;
+    double sum_size = 0, product_size = 0;
     for (std::size_t i = 0; i != width; ++i) {
       double const scaled = at(dy, i) * double(gain[i]), normalised = (at(x, i) - m) * given;
-      sum += scaled / n;
-      product += scaled * normalised / n;
+      total_slope += scaled;
+      total_product += scaled * normalised;
       sum_size += std::abs(scaled) / n;
       product_size += std::abs(scaled * normalised) / n;
       dgain_exact[i] += at(dy, i) * normalised;
@@ -81,6 +84,7 @@ void compare(errors& found, std::size_t tokens, std::size_t width, std::size_t o
       dbias_exact[i] += at(dy, i);
       dbias_size[i] += std::abs(at(dy, i));
     }
+    double const sum = static_cast<double>(total_slope / n), product = static_cast<double>(total_product / n);
     for (std::size_t i = 0; i != width; ++i) {
       double const scaled = at(dy, i) * double(gain[i]), normalised = (at(x, i) - m) * given;
       double const before = dx_before[t * width + i];

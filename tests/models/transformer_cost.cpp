@@ -148,9 +148,15 @@ TEST_CASE("transformer: bytes of a frozen batch and of the working memory are th
             bytes_of(frozen.tokens.tokens, frozen.residual, frozen.normal, frozen.base, frozen.bias));
     }
 
-    // A pass makes no more than this of it; the kernels' scratch is tested with them.
+    // Losses alone keep the activations of one layer, and no gradients.
     susc::transformer_workspace<double> space;
     space.pack(model.layout(), w, [](auto, auto) { return true; });
+    space.reserve(model.layout(), 15, false);
+    CHECK(space.layers.size() == 1);
+    CHECK(space.streams.size() == 2);
+    CHECK(bytes_of(space.d_stream, space.d_normal, space.d_qkv, space.d_z, space.d_hidden) == 0);
+
+    // A pass makes no more than this of it; the kernels' scratch is tested with them.
     space.reserve(model.layout(), 15, true);
     std::size_t sum =
         bytes_of(space.unembedding, space.unembedding, space.final_mean, space.final_rstd, space.final_normal,

@@ -91,7 +91,7 @@ void tile(T* c, std::size_t ldc, T const* d, std::size_t ldd, strided<T> a, T co
   for (std::size_t r = 0; r != Rows; ++r)
     for (std::size_t j = 0; j < count; j += 64 / sizeof(T)) {
       __builtin_prefetch(c + r * ldc + j, 1);
-      if (d != nullptr) __builtin_prefetch(d + r * ldd + j);
+      if (d != nullptr && d != c) __builtin_prefetch(d + r * ldd + j);
     }
   lanes<T> sums[Rows][tile_lanes];
   for (std::size_t r = 0; r != Rows; ++r)

@@ -2,6 +2,7 @@
 /// The dozen SIMD operations that the kernels use, so that xsimd's names appear in one place (they change between
 /// majors).
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
@@ -33,7 +34,12 @@ void store(T* to, lanes<T> value) {
 /// a * b + c, rounded once where the target has it.
 template <class T>
 lanes<T> multiply_add(lanes<T> a, lanes<T> b, lanes<T> c) {
-#if defined(__FMA__)
+#if defined(__AVX512F__)  // where xsimd 8.1 leaves it to the compiler, which may round another product of the sum
+  if constexpr (std::same_as<T, float>)
+    return _mm512_fmadd_ps(a, b, c);
+  else
+    return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__)
   return xsimd::fma(a, b, c);
 #else
   return a * b + c;
