@@ -149,14 +149,15 @@ TEST_CASE("transformer: bytes of a frozen batch and of the working memory are th
     }
 
     // Losses alone keep the activations of one layer, and no gradients.
-    susc::transformer_workspace<double> space;
-    space.pack(model.layout(), w, [](auto, auto) { return true; });
-    space.reserve(model.layout(), 15, false);
-    CHECK(space.layers.size() == 1);
-    CHECK(space.streams.size() == 2);
-    CHECK(bytes_of(space.d_stream, space.d_normal, space.d_qkv, space.d_z, space.d_hidden) == 0);
+    susc::transformer_workspace<double> of_losses;
+    of_losses.reserve(model.layout(), 15, false);
+    CHECK(of_losses.layers.size() == 1);
+    CHECK(of_losses.streams.size() == 2);
+    CHECK(bytes_of(of_losses.d_stream, of_losses.d_normal, of_losses.d_qkv, of_losses.d_z, of_losses.d_hidden) == 0);
 
     // A pass makes no more than this of it; the kernels' scratch is tested with them.
+    susc::transformer_workspace<double> space;
+    space.pack(model.layout(), w, [](auto, auto) { return true; });
     space.reserve(model.layout(), 15, true);
     std::size_t sum =
         bytes_of(space.unembedding, space.unembedding, space.final_mean, space.final_rstd, space.final_normal,
