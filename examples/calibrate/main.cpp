@@ -48,9 +48,9 @@ void run(options const& o) {
                 " tokens, the model's context allows ", context + 1);
   auto const known = p.model.components();
   p.moving = susc::find_component(known, o.component);
-  p.evaluation =
-      susc::sample_sequences(p.pretraining, std::max<std::size_t>(1, o.evaluation_tokens / (p.pretraining.length - 1)),
-                             susc::random::fold_in({o.seed}, "evaluation"));
+  p.evaluation = susc::sample_distinct_sequences(
+      p.pretraining, std::max<std::size_t>(1, o.evaluation_tokens / (p.pretraining.length - 1)),
+      susc::random::fold_in({o.seed}, "evaluation"));
   double const all = static_cast<double>(p.model.parameter_count());
   if (p.moving.size() == p.model.parameter_count() && o.all_weights == "scaled") {
     double heads = 0;

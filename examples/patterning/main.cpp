@@ -150,7 +150,7 @@ training train(options const& o, prepared_data const& data, susc::dynamic_transf
                                                      susc::random::fold_in(fixed, "head scores"));
   std::vector<susc::token_batch> held_out;
   for (auto const& part : data.held_out.parts)
-    held_out.push_back(susc::sample_sequences(part.sequences, 32, susc::random::fold_in(fixed, part.name)));
+    held_out.push_back(susc::sample_distinct_sequences(part.sequences, 32, susc::random::fold_in(fixed, part.name)));
   training result{std::move(name), seed, {}, susc::initial_weights<float>(model.layout(), {seed})};
   susc::train_adamw(
       model, std::span<float>(result.w),

@@ -20,15 +20,16 @@ namespace structural_inference {
 
 namespace {
 
-/// Probes and evaluation set from the held-out data: fixed by the training seed, so that sampling seeds compare.
+/// Probes and evaluation set from the held-out data: fixed by the data's seed, so that trainings and samplings compare.
 void choose_probes(prepared_data& data, options const& o) {
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
   auto const sequences = [&](std::size_t tokens) { return std::max<std::size_t>(1, tokens / positions); };
   susc::random::key const key = susc::random::fold_in({o.data_seed}, "probes");
   for (auto const& part : data.held_out.parts)
-    data.probes.push_back({part.name, susc::sample_sequences(part.sequences, sequences(o.probe_tokens),
-                                                             susc::random::fold_in(key, part.name))});
-  data.evaluation = data.held_out.sample(sequences(o.evaluation_tokens), susc::random::fold_in(key, "evaluation"));
+    data.probes.push_back({part.name, susc::sample_distinct_sequences(part.sequences, sequences(o.probe_tokens),
+                                                                      susc::random::fold_in(key, part.name))});
+  data.evaluation =
+      data.held_out.stratified_sample(sequences(o.evaluation_tokens), susc::random::fold_in(key, "evaluation"));
 }
 
 template <class Tokenizer>
@@ -161,8 +162,8 @@ prepared_data external_data(options const& o, std::size_t vocabulary, std::size_
     data.held_out.parts.push_back({name, data.probes.back().batch});
   }
   std::size_t const positions = data.training.parts[0].sequences.length - 1;
-  data.evaluation = data.training.sample(std::max<std::size_t>(1, o.evaluation_tokens / positions),
-                                         susc::random::fold_in({o.data_seed}, "evaluation"));
+  data.evaluation = data.training.stratified_sample(std::max<std::size_t>(1, o.evaluation_tokens / positions),
+                                                    susc::random::fold_in({o.data_seed}, "evaluation"));
   data.piece = [](susc::token t) { return " " + std::to_string(t); };
   data.pieces_are_text = false;
   if (!o.tokenizer.empty()) name_tokens(data, o.tokenizer);

@@ -70,7 +70,7 @@ std::vector<domain_losses> baselines(trained_model const& trained, prepared_data
     auto const& fitted = data.training.parts[std::min(i, data.training.parts.size() - 1)].sequences;
     token_batch sample = held_out.sequences;
     if (std::size_t const most = 256; sample.sequences > most)
-      sample = susc::sample_sequences(sample, most, susc::random::fold_in({1}, held_out.name));
+      sample = susc::sample_distinct_sequences(sample, most, susc::random::fold_in({1}, held_out.name));
     losses.push_back({held_out.name, mean_loss(trained, sample),
                       susc::mean_loss(susc::unigram_model(fitted, data.vocabulary), sample),
                       susc::mean_loss(susc::bigram_model(fitted, data.vocabulary), sample)});

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -45,4 +46,37 @@ TEST_CASE("sample_sequences: whole rows, uniformly with replacement, by the key 
   auto const start = susc::sample_sequences(dataset, 7, {4});
   CHECK(std::equal(start.tokens.begin(), start.tokens.end(), sample.tokens.begin()));
   CHECK(susc::sample_sequences(dataset, 0, {4}).sequences == 0);
+}
+
+TEST_CASE("sample_distinct_sequences: no row twice, every row as often, the rows of sample_sequences but for repeats") {
+  std::size_t const rows = 10, size = 4, trials = 5000;
+  susc::token_batch dataset{{}, rows, 2};
+  for (std::size_t i = 0; i != rows; ++i)
+    for (susc::token t = 0; t != 2; ++t) dataset.tokens.push_back(static_cast<susc::token>(2 * i) + t);
+  std::vector<double> counts(rows);
+  for (std::size_t trial = 0; trial != trials; ++trial) {
+    auto const sample = susc::sample_distinct_sequences(dataset, size, {trial});
+    REQUIRE(sample.sequences == size);
+    REQUIRE(sample.tokens.size() == 2 * size);
+    std::vector<susc::token> first;
+    for (std::size_t i = 0; i != size; ++i) {
+      REQUIRE(sample.sequence(i)[1] == sample.sequence(i)[0] + 1);
+      REQUIRE(std::count(first.begin(), first.end(), sample.sequence(i)[0]) == 0);
+      first.push_back(sample.sequence(i)[0]);
+      counts[static_cast<std::size_t>(first.back()) / 2] += 1;
+    }
+    std::vector<susc::token> others;
+    auto const repeating = susc::sample_sequences(dataset, 100, {trial});
+    for (std::size_t i = 0; others.size() != size; ++i)
+      if (susc::token const t = repeating.sequence(i)[0]; std::count(others.begin(), others.end(), t) == 0)
+        others.push_back(t);
+    REQUIRE(first == others);
+  }
+  double const share = static_cast<double>(size) / rows, deviation = std::sqrt(trials * share * (1 - share));
+  for (double const count : counts) CHECK(std::abs(count - trials * share) < 5 * deviation);  // 9 % of a count
+
+  for (std::size_t const all : {rows, 3 * rows}) CHECK(susc::sample_distinct_sequences(dataset, all, {4}) == dataset);
+  CHECK(susc::sample_distinct_sequences(dataset, 0, {4}).sequences == 0);
+  CHECK_THROWS_WITH_AS(susc::sample_distinct_sequences({{}, 0, 3}, 2, {4}),
+                       "cannot draw a minibatch from a dataset without sequences", susc::error);
 }

@@ -51,6 +51,38 @@ TEST_CASE("token_mixture: equal weights by default") {
   CHECK(std::abs(ones - 5000) < 5 * 50);
 }
 
+TEST_CASE(
+    "token_mixture: a stratified sample has of each part its share of different sequences, and none is left out") {
+  auto const counts = [](susc::token_mixture const& mixture, std::size_t size) {
+    auto const sample = mixture.stratified_sample(size, {3});
+    CHECK(sample.tokens.size() == 2 * sample.sequences);
+    std::map<susc::token, std::size_t> seen, parts;
+    for (std::size_t i = 0; i != sample.sequences; ++i) {
+      CHECK(++seen[sample.sequence(i)[0]] == 1);
+      ++parts[sample.sequence(i)[0] / 100];
+    }
+    return parts;
+  };
+  using found = std::map<susc::token, std::size_t>;
+  // The shares of eight domains and a quarter of repeats are whole numbers.
+  susc::token_mixture eight;
+  for (susc::token p = 0; p != 8; ++p) eight.parts.push_back(part("domain", 100 * p, 20, 1));
+  eight.parts.push_back(part("repeats", 800, 20, 8. / 3));
+  CHECK(counts(eight, 32) == found{{0, 3}, {1, 3}, {2, 3}, {3, 3}, {4, 3}, {5, 3}, {6, 3}, {7, 3}, {8, 8}});
+  CHECK(counts(eight, 3) == found{{0, 1}, {1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}});
+  // Shares 1.6, 5.4, 1: the rest goes to the largest remainder.
+  susc::token_mixture const three{
+      {part("a", 0, 9, 1.6), part("b", 100, 9, 5.4), part("none", 200, 9, 0), part("c", 300, 9, 1)}};
+  CHECK(counts(three, 8) == found{{0, 2}, {1, 5}, {3, 1}});
+  // No part has more than it has.
+  CHECK(counts({{part("a", 0, 2, 1), part("b", 100, 9, 1)}}, 8) == found{{0, 2}, {1, 4}});
+
+  CHECK(three.stratified_sample(8, {3}) == three.stratified_sample(8, {3}));
+  CHECK(three.stratified_sample(8, {3}) != three.stratified_sample(8, {4}));
+  CHECK_THROWS_WITH_AS((susc::token_mixture{{part("a", 10, 1, 0)}}.stratified_sample(3, {1})),
+                       "a mixture of datasets needs at least one part of positive weight", susc::error);
+}
+
 TEST_CASE("token_mixture: nothing to draw from, and parts that do not fit together, are refused by name") {
   using parts = std::vector<susc::token_mixture::part>;
   auto const refused = [](parts const& p, char const* message) {

@@ -43,4 +43,23 @@ inline token_batch sample_sequences(token_batch const& dataset, std::size_t size
   return batch;
 }
 
+/// `size` different sequences, each as likely as any other: those of sample_sequences without its repetitions. Where
+/// the dataset has no more than `size`, all of it, in its order. Throws as sample_sequences does.
+inline token_batch sample_distinct_sequences(token_batch const& dataset, std::size_t size, random::key key) {
+  token_batch batch = sample_sequences(dataset, 0, key);
+  if (size >= dataset.sequences) return dataset;
+  batch.tokens.reserve(size * dataset.length);
+  std::vector<char> drawn(dataset.sequences);
+  random::stream stream(key);
+  while (batch.sequences != size) {
+    std::size_t const i = stream.below(dataset.sequences);
+    if (drawn[i]) continue;
+    drawn[i] = true;
+    auto const row = dataset.sequence(i);
+    batch.tokens.insert(batch.tokens.end(), row.begin(), row.end());
+    ++batch.sequences;
+  }
+  return batch;
+}
+
 }  // namespace susc

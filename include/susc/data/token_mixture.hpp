@@ -1,7 +1,9 @@
 #pragma once
 /// A mixture of token datasets: what a language model is trained on when its text comes from several domains.
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,18 +31,7 @@ struct token_mixture {
   }
   /// The same into `batch`, whose memory is used again.
   void sample(std::size_t size, random::key key, token_batch& batch) const {
-    double total = 0;
-    for (part const& p : parts) {
-      require(p.sequences.sequences > 0, "domain '", p.name, "' has no sequences to draw from");
-      require(p.sequences.length == parts.front().sequences.length, "domain '", p.name, "' has sequences of ",
-              p.sequences.length, " tokens, '", parts.front().name, "' of ", parts.front().sequences.length);
-      require(p.sequences.tokens.size() == p.sequences.sequences * p.sequences.length, "domain '", p.name, "' has ",
-              p.sequences.tokens.size(), " tokens, must have ", p.sequences.sequences, " x ", p.sequences.length);
-      require(std::isfinite(p.weight) && p.weight >= 0, "domain '", p.name, "' has weight ", p.weight,
-              ", must be finite and not negative");
-      total += p.weight;
-    }
-    require(total > 0, "a mixture of datasets needs at least one part of positive weight");
+    double const total = total_weight();
     batch.sequences = size;
     batch.length = parts.front().sequences.length;
     batch.tokens.clear();
@@ -54,6 +45,53 @@ struct token_mixture {
       auto const row = from.sequence(stream.below(from.sequences));
       batch.tokens.insert(batch.tokens.end(), row.begin(), row.end());
     }
+  }
+
+  /// About `size` different sequences, part by part: of each part of positive weight its share by weight, rounded so
+  /// that the shares add up (largest remainders), at least one, at most all it has. Of a set that stands for the
+  /// mixture the mean loss is then that of the mixture but for the choice within each part. Throws as sample does.
+  token_batch stratified_sample(std::size_t size, random::key key) const {
+    double const total = total_weight();
+    std::vector<std::size_t> counts(parts.size()), order(parts.size());
+    std::vector<double> remainder(parts.size());
+    std::size_t left = size;
+    for (std::size_t i = 0; i != parts.size(); ++i) {
+      double const share = static_cast<double>(size) * (parts[i].weight / total);
+      // Rounding of a share that is a whole number must not lose one.
+      counts[i] = static_cast<std::size_t>(share + 1e-9);
+      remainder[i] = share - static_cast<double>(counts[i]);
+      left -= std::min(left, counts[i]);
+    }
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return remainder[a] > remainder[b]; });
+    for (std::size_t i = 0; i != std::min(left, order.size()); ++i) ++counts[order[i]];
+    token_batch batch{{}, 0, parts.front().sequences.length};
+    for (std::size_t i = 0; i != parts.size(); ++i) {
+      if (parts[i].weight == 0) continue;
+      auto const own = sample_distinct_sequences(parts[i].sequences, std::max<std::size_t>(1, counts[i]),
+                                                 random::fold_in(key, parts[i].name));
+      batch.tokens.insert(batch.tokens.end(), own.tokens.begin(), own.tokens.end());
+      batch.sequences += own.sequences;
+    }
+    return batch;
+  }
+
+ private:
+  double total_weight() const {
+    double total = 0;
+    for (part const& p : parts) {
+      require(p.sequences.sequences > 0, "domain '", p.name, "' has no sequences to draw from");
+      require(p.sequences.length == parts.front().sequences.length, "domain '", p.name, "' has sequences of ",
+              p.sequences.length, " tokens, '", parts.front().name, "' of ", parts.front().sequences.length);
+      require(p.sequences.tokens.size() == p.sequences.sequences * p.sequences.length, "domain '", p.name, "' has ",
+              p.sequences.tokens.size(), " tokens, must have ", p.sequences.sequences, " x ", p.sequences.length);
+      require(std::isfinite(p.weight) && p.weight >= 0, "domain '", p.name, "' has weight ", p.weight,
+              ", must be finite and not negative");
+      total += p.weight;
+    }
+    require(total > 0, "a mixture of datasets needs at least one part of positive weight");
+    return total;
   }
 };
 
