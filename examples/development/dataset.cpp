@@ -40,6 +40,7 @@ class builder {
                            {"mode", r.modes.singular_values.shape(1)},
                            {"head", r.checkpoints.front().scores.size()}};
     coordinates(data);
+    sampled();
     measured();
     aligned();
     dataset_.attributes = {{"title", "Susceptibilities of the components of a language model over its training"},
@@ -100,6 +101,16 @@ class builder {
     for (std::size_t i = 0; i != rows; ++i) texts[i] = valid_text(data.piece(tokens_(i, 3)));
     add("token_text", {"token"}, std::move(texts), "text of the token");
     token_coordinates_ += " token_text";
+  }
+
+  /// With what: the same at every checkpoint.
+  void sampled() {
+    checkpoint const& c = r_.checkpoints.front();
+    for (auto const& [name, values, what] : {std::tuple("localization", &c.localization, "gamma of the posterior of "),
+                                             std::tuple("step_size", &c.step_size, "epsilon of the chains of ")}) {
+      add(name, {"component"}, std::vector(values->begin(), values->end() - 1), std::string(what) + "the component");
+      add(std::string(name) + "_all_weights", {}, std::vector{values->back()}, std::string(what) + "all weights");
+    }
   }
 
   void measured() {

@@ -15,6 +15,12 @@ checkpoint measure(options const& o, std::vector<std::string> const& components,
   auto const found = structural_inference::sample(o, components, at, data, std::move(progress), stop, chosen);
   c.diagnostics = found.diagnostics();
   c.all_weights = susc::diagnose(found.all_weights);
+  for (auto const& component : found.components) {
+    c.localization.push_back(component.posterior.localization);
+    c.step_size.push_back(component.step_size);
+  }
+  c.localization.push_back(found.all_weights.posterior.localization);
+  c.step_size.push_back(found.all_weights.step_size);
   c.response = found.response_matrix(o.centring);
   c.tokens = found.example_susceptibilities(o.centring).value;
   c.warnings = found.warnings();

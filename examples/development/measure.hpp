@@ -27,8 +27,9 @@ struct checkpoint {
   std::vector<susc::head_score> scores;
   std::vector<susc::component_diagnostics> diagnostics;  // of the components
   susc::component_diagnostics all_weights;
-  susc::response_estimates response;  // probes x components
-  xt::xtensor<double, 2> tokens;      // the probes' tokens x components
+  std::vector<double> localization, step_size;  // of the components' chains, last of those with all weights free
+  susc::response_estimates response;            // probes x components
+  xt::xtensor<double, 2> tokens;                // the probes' tokens x components
   std::vector<std::string> warnings;
 };
 

@@ -19,7 +19,8 @@ inline std::string valid_text(std::string const& text) {
   return valid;
 }
 
-/// Adds versions, settings, those of the model as model_NAME, and warnings, a line each.
+/// Adds versions, settings, those of the model as model_NAME, and warnings, a line each. Other settings of several
+/// numbers are variables.
 inline void add_attributes(std::vector<susc::netcdf_attribute>& to, nlohmann::json const& versions,
                            nlohmann::json const& settings, std::vector<std::string> const& warnings) {
   auto const add = [&](std::string const& name, nlohmann::json const& value) {
@@ -38,7 +39,7 @@ inline void add_attributes(std::vector<susc::netcdf_attribute>& to, nlohmann::js
     add(name == "compiler" || name == "instruction_set" ? name : name + "_version", version);
   for (auto const& [name, value] : settings.items()) {
     add(name, value);
-    if (value.is_object())
+    if (name == "model")
       for (auto const& [inner, of] : value.items()) add(name + "_" + inner, of);
   }
   std::string lines;

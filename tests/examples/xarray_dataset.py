@@ -126,6 +126,8 @@ class Results(unittest.TestCase):
             folder = pathlib.Path(name)
             words = dict(zip(TINY[::2], TINY[1::2]))
             del words["--snapshots"]
+            # A pilot run chooses the localization of each, of a union too.
+            words["--components"] = "l0h0,l1h0+l1h1"
             done = subprocess.run([DEVELOPMENT, *(word for pair in words.items() for word in pair), "--checkpoints", "3"],
                                   cwd=folder, capture_output=True, text=True, timeout=120)  # fmt: skip
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -136,13 +138,20 @@ class Results(unittest.TestCase):
             self.assertEqual(dict(dataset.sizes), {"checkpoint": 3, "component": 2, "probe": 4, "token": len(tokens),
                                                    "mode": 2, "head": 4})  # fmt: skip
             self.assertEqual(list(dataset.checkpoint.values), list(np.load(out / "steps.npy")))
-            self.assertEqual(list(dataset.component.values), ["l0h0", "l1h1"])
+            self.assertEqual(list(dataset.component.values), ["l0h0", "l1h0+l1h1"])
             self.assertEqual(list(dataset.probe.values), summary["probes"])
             self.assertEqual(list(dataset["head"].values), ["l0h0", "l0h1", "l1h0", "l1h1"])
             for variable, file in names.items():
                 np.testing.assert_array_equal(dataset[variable], np.load(out / f"{file}.npy"), variable)
                 self.assertTrue(dataset[variable].attrs["long_name"])
-            self.assertEqual(set(dataset.data_vars), set(names))
+            sampled = {"localization", "step_size", "localization_all_weights", "step_size_all_weights"}
+            self.assertEqual(set(dataset.data_vars), set(names) | sampled)
+            chosen = summary["settings"]["localization"]
+            self.assertEqual(list(chosen), ["full", "l0h0", "l1h0+l1h1"])
+            for i, component in enumerate(["l0h0", "l1h0+l1h1"]):
+                self.assertEqual(float(dataset.localization[i]), chosen[component])
+            self.assertEqual(float(dataset.localization_all_weights), chosen["full"])
+            np.testing.assert_allclose(dataset.step_size * dataset.localization, 1, rtol=1e-12)
             self.assertEqual(dataset.token_susceptibilities.dims, ("checkpoint", "token", "component"))
             for column, coordinate in enumerate(["token_probe", "token_sequence", "token_position", "token_id"]):
                 self.assertIn(coordinate, dataset.token_susceptibilities.coords)
