@@ -5,13 +5,14 @@
 Trains a two-layer, attention-only transformer of 3.16 M parameters for each seed, on the same data (each subfolder of CORPUS
 is a domain): by scripts/train.py where PyTorch finds a GPU, else by structural_inference itself. Samples around each, the
 first once more with another sampling seed; then writes OUTPUT/tables.md and OUTPUT/tables.json: losses, singular values,
-loadings beside the scores of each head, how well each mode separates induction heads, classes of tokens on each mode, and
-how far seeds agree. The run of each seed is in OUTPUT/seed-S, with its report.
+loadings beside the scores of each head, how well each mode separates induction heads, what all heads share, classes of
+tokens on each mode, and how far seeds agree. The run of each seed is in OUTPUT/seed-S, with its report.
 
-Training multiplies in bfloat16 where the CPU has it. Further settings go to structural_inference in place of the study's,
-e.g. --context 1024 --training-batch-size 16. Interrupted or killed, the same command goes on: what is done is not done
-again. Needs NumPy. Without --program, scripts/demo.sh builds the program. Exit status: 0; 2 on bad input; else that of the
-program that failed, 75 if it was interrupted.
+Training multiplies in bfloat16 where the CPU has it, or as the weights say that OUTPUT/seed-S/model.safetensors holds
+already. Further settings go to structural_inference in place of the study's, e.g. --context 1024 --training-batch-size 16.
+Interrupted or killed, the same command goes on: what is done is not done again; with other settings it is refused. Needs
+NumPy. Without --program, scripts/demo.sh builds the program. Exit status: 0; 2 on bad input; else that of the program that
+failed, 75 if it was interrupted.
 """
 
 import sys
@@ -21,6 +22,7 @@ if sys.path and not sys.flags.safe_path:
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -33,8 +35,9 @@ STUDY = {
     "--vocabulary": 5000, "--context": 256, "--width": 256, "--layers": 2, "--heads": 8,
     "--training-steps": 6104, "--training-batch-size": 64, "--learning-rate": 3e-3, "--tokens-per-domain": 4_000_000,
     "--chains": 4, "--draws": 200, "--localization": 300, "--batch-size": 4, "--probe-tokens": 512,
-    "--evaluation-tokens": 1024,
+    "--evaluation-tokens": 8192,
 }  # fmt: skip
+IN_SUMMARY = {"--training-steps": "steps", "--training-batch-size": "batch_size", "--training-precision": "precision"}
 OURS = ("--corpus", "--output", "--training-seed", "--data-seed", "--seed", "--run-directory", "--prepare", "--model")
 MODES = 3  # principal components in the tables
 
@@ -65,11 +68,24 @@ def arguments():
     known.output = known.output.absolute()  # the programs may run in other folders
     if str(known.corpus) != "synthetic":
         known.corpus = known.corpus.absolute()
-    return known, STUDY | {"--training-precision": precision()} | settings
+    return known, STUDY | {"--training-precision": precision(known)} | settings
 
 
-def precision():
-    """bfloat16 where the CPU multiplies it faster than float32."""
+def trained_with(weights):
+    """What a file of trained weights says of its training; None if there is none to read."""
+    try:
+        with weights.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return json.loads(header["__metadata__"]["training"])
+    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError):
+        return None
+
+
+def precision(known):
+    """That of weights that are there already; else bfloat16 where the CPU multiplies it faster than float32."""
+    for seed in known.seeds:
+        if found := trained_with(known.output / f"seed-{seed}" / "model.safetensors"):
+            return found.get("precision", "single")
     try:
         flags = pathlib.Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -90,27 +106,46 @@ def has_gpu():
     return found.returncode == 0
 
 
+def load(folder):
+    return json.loads((folder / "summary.json").read_text()) | {"folder": folder}
+
+
+def check(run, settings, data_seed):
+    """A run that is there already must be of these settings."""
+    sampled, trained = run["settings"], {"precision": "single"} | run["settings"]["model"]
+    for name, value in (settings | {"--data-seed": data_seed}).items():
+        key = IN_SUMMARY.get(name, name[2:].replace("-", "_"))
+        was = trained.get(key) if name in IN_SUMMARY else sampled.get(key, trained.get(key))
+        try:
+            same = float(was) == float(value)
+        except (TypeError, ValueError):
+            same = str(was) == str(value)
+        if was is not None and not same:
+            fail(f"{run['folder']} was made with {name} {was}, not {value}: remove it, or choose another --output")
+
+
 def run(known, settings):
     """Trains and samples; the folders of results, the first training seed's with another sampling seed last."""
     program = [known.program] if known.program else ["sh", SCRIPTS / "demo.sh"]
     flat = [word for pair in settings.items() for word in pair]
     trained_elsewhere = has_gpu()
-    folders = []
+    folders = [known.output / f"seed-{seed}" for seed in known.seeds]
+    again = known.output / f"seed-{known.seeds[0]}-again"
+    for folder in (*folders, again):
+        if (folder / "summary.json").exists():
+            check(load(folder), settings, known.seeds[0])
 
     def infer(folder, training_seed, seed, *more):
         call([*program, "--corpus", known.corpus, "--output", folder, "--data-seed", known.seeds[0],
               "--training-seed", training_seed, "--seed", seed, *flat, *more])
 
-    for training_seed in known.seeds:
-        folder = known.output / f"seed-{training_seed}"
-        folders.append(folder)
+    for training_seed, folder in zip(known.seeds, folders):
         if (folder / "summary.json").exists():
             continue
         if trained_elsewhere and not (folder / "model.safetensors").exists():
             infer(folder, training_seed, 1, "--prepare")
             call([sys.executable, SCRIPTS / "train.py", folder / "prepared"])
         infer(folder, training_seed, 1)
-    again = known.output / f"seed-{known.seeds[0]}-again"
     if not (again / "summary.json").exists():
         again.mkdir(parents=True, exist_ok=True)
         if not (folders[0] / "model.safetensors").exists():
@@ -118,10 +153,6 @@ def run(known, settings):
         shutil.copy(folders[0] / "model.safetensors", again)
         infer(again, known.seeds[0], 2)
     return [*folders, again]
-
-
-def load(folder):
-    return json.loads((folder / "summary.json").read_text()) | {"folder": folder}
 
 
 def modes_of(run, how):
@@ -136,6 +167,12 @@ def scores_of(run, how):
     return np.load(run["folder"] / f"principal_components{suffix}_scores.npy")
 
 
+def susceptibilities(run, how, part=""):
+    """(tokens, components): each token's, or their errors."""
+    suffix = "" if how == run["centring"] else f"_{how}"
+    return np.load(run["folder"] / f"token_susceptibilities{suffix}{part}.npy")
+
+
 def correlations(a, b):
     """|correlation| of each of the first modes' scores of one run with each of the other's, rows of the same tokens."""
     both = [x[:, :MODES] - x[:, :MODES].mean(axis=0) for x in (a, b)]
@@ -143,9 +180,48 @@ def correlations(a, b):
     return np.abs(unit[0].T @ unit[1])
 
 
-def subspace(a, b):
-    """Cosines of the angles between the spaces that the first modes' loadings span (Bjorck, Golub 1973)."""
-    return np.linalg.svd(a[:MODES] @ b[:MODES].T, compute_uv=False)
+def angles(a, b):
+    """Cosines of the angles between the spaces that the columns span (Bjorck, Golub 1973)."""
+    return np.linalg.svd(np.linalg.qr(a)[0].T @ np.linalg.qr(b)[0], compute_uv=False)
+
+
+def centred(a):
+    return a[:, :MODES] - a[:, :MODES].mean(axis=0)
+
+
+def uniformity(loadings):
+    return float(abs(np.sum(loadings)) / np.sqrt(len(loadings)))
+
+
+def noise_of(run, how):
+    """Share of the variance over tokens that is error of the chains, mean over components."""
+    return float(np.mean(np.mean(susceptibilities(run, how, "_error") ** 2, axis=0) / np.var(susceptibilities(run, how), axis=0)))
+
+
+def shared_of(run):
+    """What the full centring adds to each column: E_C[phi] times s, s the token's E_full[dL] less the mean of E_C[dL].
+
+    Returns the |correlation| of s with the scores of the first mode, the share of the variance of the standardised columns
+    along s, and the modes of what is left of them: share of variance and loadings."""
+    phi = np.array([d["mean_observable"] for d in run["diagnostics"]])
+    full = susceptibilities(run, "full")
+    s = np.mean((full - susceptibilities(run, "restricted")) / phi, axis=1)
+    s = (s - s.mean()) / np.linalg.norm(s - s.mean())
+    columns = (full - full.mean(axis=0)) / full.std(axis=0)
+    left = columns - np.outer(s, s @ columns)
+    _, singular, loadings = np.linalg.svd(left, full_matrices=False)
+    first = scores_of(run, "full")[:, 0]
+    return {"correlation": float(abs(np.corrcoef(first, s)[0, 1])),
+            "explained": float(1 - np.sum(left**2) / np.sum(columns**2)),
+            "modes_left": [{"explained": float(singular[k] ** 2 / np.sum(columns**2)), "uniform": uniformity(loadings[k]),
+                            "loadings": loadings[k].tolist()} for k in range(min(MODES, len(singular)))]}  # fmt: skip
+
+
+def chance_of(run):
+    """Probability that loadings without meaning separate the induction heads of the second layer from its others."""
+    second = [head for head in run["heads"] if head["layer"] == 1 and head["name"] in run["components"]]
+    induction = sum(head["induction"] for head in second)
+    return 2 / math.comb(len(second), induction) if 0 < induction < len(second) else None
 
 
 def number(x, digits=2):
@@ -174,29 +250,45 @@ def tables(runs, again):
     for how in "full", "restricted":
         parts.append(f"## Modes, {how} centring\nPrincipal components of the per-token matrix (tokens x heads, standardised). "
                      "Uniform: |cosine| of the loadings with those that are all equal. AUC-L1: how well the loadings tell "
-                     "induction heads (prefix score above .2) from the others of the second layer.\n")
+                     "induction heads (prefix score above .2) from the others of the second layer; by chance 1 with the "
+                     "probability beside it.\n")
         rows = []
         for name, run in zip(names, runs):
-            modes = modes_of(run, how)
+            modes, chance = modes_of(run, how), chance_of(run)
             numbers["seeds"][name][how] = kept = []
             for k in range(min(MODES, len(modes["singular_values"]))):
                 loadings = np.array(modes["loadings"][k])
-                uniform = float(abs(loadings.sum()) / np.sqrt(len(loadings)))
+                uniform = uniformity(loadings)
                 kept.append({"singular_value": modes["singular_values"][k], "explained": modes["explained"][k],
                              "uniform": uniform, "auc_l1": modes["auc_l1"][k], "loadings": modes["loadings"][k]})
                 rows.append([name, k + 1, number(modes["singular_values"][k], 1), number(100 * modes["explained"][k], 1),
-                             number(uniform), number(modes["auc_l1"][k])])
-        parts.append(table(["seed", "mode", "singular value", "% of variance", "uniform", "AUC-L1"], rows))
+                             number(uniform), number(modes["auc_l1"][k]), number(chance)])
+        parts.append(table(["seed", "mode", "singular value", "% of variance", "uniform", "AUC-L1", "by chance"], rows))
 
         if classes:
             parts.append(f"Score of each class of tokens less that of all others, ± error, {how} centring.\n")
             rows = []
             for name, run in zip(names, runs):
                 found = run["token_patterns"][how]
-                for k in range(MODES):
+                for k in range(min(MODES, len(found["difference"][0]))):
                     rows.append([name, k + 1, *(f"{number(found['difference'][q][k])} ± "
                                                 f"{number(found['difference_error'][q][k])}" for q in range(len(classes)))])
             parts.append(table(["seed", "mode", *classes], rows))
+
+    parts.append("## Noise, and what all heads share\nNoise: share of the variance over tokens that is error of the chains, "
+                 "mean over heads. The full centring adds E_C[φ] (E_full[ΔL] − E_C[ΔL]) to the restricted one: a vector over "
+                 "tokens that is nearly the same for all heads, s. |Correlation| of s with the scores of mode 1, the share of "
+                 "the variance that lies along s, and the modes of what is left without it.\n")
+    rows = []
+    for name, run in zip(names, runs):
+        numbers["seeds"][name]["noise"] = noise = {how: noise_of(run, how) for how in ("full", "restricted")}
+        numbers["seeds"][name]["shared"] = shared = shared_of(run)
+        rows.append([name, *(number(noise[how]) for how in noise), number(shared["correlation"]),
+                     number(100 * shared["explained"], 1),
+                     " ".join(number(100 * mode["explained"], 1) for mode in shared["modes_left"]),
+                     " ".join(number(mode["uniform"]) for mode in shared["modes_left"])])
+    parts.append(table(["seed", "noise, full", "noise, restricted", "s and mode 1", "% along s", "% of modes left",
+                        "uniform, of modes left"], rows))
 
     parts.append("## Heads\nScores on repeated random tokens, loadings on the first modes, and the share of tokens that the head "
                  "expresses (χ < 0), ± error; full centring.\n")
@@ -214,25 +306,23 @@ def tables(runs, again):
                         "expressed, %"], rows))
 
     parts.append("## Agreement\nBetween training seeds heads cannot be matched, tokens can: |correlation| of the scores of mode "
-                 "i of one seed with mode j of the other. Between two sampling seeds of one model also the cosines of the "
-                 "angles between the spaces of the first modes' loadings.\n")
+                 "i of one run with mode j of the other, and the cosines of the angles between the spaces of the first "
+                 "modes' scores.\n")
     rows = []
     numbers["agreement"] = []
     pairs = [(a, b) for a in range(len(runs)) for b in range(a)] + [(None, 0)]
     for how in "full", "restricted":
         for a, b in pairs:
             one = again if a is None else runs[a]
-            same = correlations(scores_of(one, how), scores_of(runs[b], how))
             label = f"{names[b]}, sampled again" if a is None else f"{names[b]}, {names[a]}"
-            entry = {"seeds": label, "centring": how, "correlations": same.tolist()}
-            angles = "–"
-            if a is None:
-                cosines = subspace(*(np.array(modes_of(x, how)["loadings"]) for x in (one, runs[b])))
-                entry["subspace"] = cosines.tolist()
-                angles = " ".join(number(c) for c in cosines)
-            numbers["agreement"].append(entry)
-            rows.append([how, label, *(" ".join(number(x) for x in row) for row in same.T), angles])
-    parts.append(table(["centring", "seeds", *(f"mode {k + 1} with 1 to {MODES}" for k in range(MODES)), "angles"], rows))
+            of_both = [scores_of(x, how) for x in (one, runs[b])]
+            same, cosines = correlations(*of_both), angles(*map(centred, of_both))
+            numbers["agreement"].append({"seeds": label, "centring": how, "correlations": same.tolist(),
+                                         "angles": cosines.tolist()})
+            rows.append([how, label, *(" ".join(number(x) for x in row) for row in same.T),
+                         " ".join(number(x) for x in cosines)])
+    parts.append(table(["centring", "runs", *(f"mode {k + 1} with 1 to {len(same)}" for k in range(len(same.T))), "angles"],
+                       rows))
 
     warnings = {name: run["warnings"] for name, run in zip([*names, f"{names[0]} again"], [*runs, again]) if run["warnings"]}
     numbers["warnings"] = warnings
@@ -252,6 +342,9 @@ def main():
     known, settings = arguments()
     folders = run(known, settings)
     *runs, again = map(load, folders)
+    for one in (*runs, again):
+        if (one["folder"] / "tokens.npy").read_bytes() != (folders[0] / "tokens.npy").read_bytes():
+            fail(f"{one['folder']} has other tokens than {folders[0]}: CORPUS has changed; choose another --output")
     text, numbers = tables(runs, again)
     said = " ".join(f"{name} {value}" for name, value in settings.items())
     write(known.output / "tables.md", f"# Tables of {len(runs)} trainings\n\n`{said}`\n\n{text}")
