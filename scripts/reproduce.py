@@ -193,9 +193,10 @@ def uniformity(loadings):
     return float(abs(np.sum(loadings)) / np.sqrt(len(loadings)))
 
 
-def noise_of(run, how):
-    """Share of the variance over tokens that is error of the chains, mean over components."""
-    return float(np.mean(np.mean(susceptibilities(run, how, "_error") ** 2, axis=0) / np.var(susceptibilities(run, how), axis=0)))
+def reliability(one, other, how):
+    """Correlation over tokens of each component's susceptibilities in two samplings: the share of variance that is no noise."""
+    a, b = (susceptibilities(run, how) for run in (one, other))
+    return np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(a.T, b.T)])
 
 
 def shared_of(run):
@@ -275,19 +276,16 @@ def tables(runs, again):
                                                 f"{number(found['difference_error'][q][k])}" for q in range(len(classes)))])
             parts.append(table(["seed", "mode", *classes], rows))
 
-    parts.append("## Noise, and what all heads share\nNoise: share of the variance over tokens that is error of the chains, "
-                 "mean over heads. The full centring adds E_C[φ] (E_full[ΔL] − E_C[ΔL]) to the restricted one: a vector over "
-                 "tokens that is nearly the same for all heads, s. |Correlation| of s with the scores of mode 1, the share of "
-                 "the variance that lies along s, and the modes of what is left without it.\n")
+    parts.append("## What all heads share\nThe full centring adds E_C[φ] (E_full[ΔL] − E_C[ΔL]) to the restricted one: a vector "
+                 "over tokens that is nearly the same for all heads, s. |Correlation| of s with the scores of mode 1, the share "
+                 "of the variance that lies along s, and the modes of what is left without it.\n")
     rows = []
     for name, run in zip(names, runs):
-        numbers["seeds"][name]["noise"] = noise = {how: noise_of(run, how) for how in ("full", "restricted")}
         numbers["seeds"][name]["shared"] = shared = shared_of(run)
-        rows.append([name, *(number(noise[how]) for how in noise), number(shared["correlation"]),
-                     number(100 * shared["explained"], 1),
+        rows.append([name, number(shared["correlation"]), number(100 * shared["explained"], 1),
                      " ".join(number(100 * mode["explained"], 1) for mode in shared["modes_left"]),
                      " ".join(number(mode["uniform"]) for mode in shared["modes_left"])])
-    parts.append(table(["seed", "noise, full", "noise, restricted", "s and mode 1", "% along s", "% of modes left",
+    parts.append(table(["seed", "s and mode 1", "% along s", "% of modes left",
                         "uniform, of modes left"], rows))
 
     parts.append("## Heads\nScores on repeated random tokens, loadings on the first modes, and the share of tokens that the head "
@@ -323,6 +321,11 @@ def tables(runs, again):
                          " ".join(number(x) for x in cosines)])
     parts.append(table(["centring", "runs", *(f"mode {k + 1} with 1 to {len(same)}" for k in range(len(same.T))), "angles"],
                        rows))
+    parts.append(f"Correlation over tokens of a head's susceptibilities in the two samplings of seed {names[0]}: the share of "
+                 "their variance that is no noise of the chains. Lowest, mean and highest of the heads.\n")
+    numbers["reliability"] = {how: reliability(runs[0], again, how).tolist() for how in ("full", "restricted")}
+    rows = [[how, *(number(f(of)) for f in (min, np.mean, max))] for how, of in numbers["reliability"].items()]
+    parts.append(table(["centring", "lowest", "mean", "highest"], rows))
 
     warnings = {name: run["warnings"] for name, run in zip([*names, f"{names[0]} again"], [*runs, again]) if run["warnings"]}
     numbers["warnings"] = warnings

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "difference.hpp"
 #include "lawful.hpp"
 #include "pretrained_configurations.hpp"
 #include "susc/data/read_tokens.hpp"
@@ -33,14 +34,6 @@ double mean_loss(susc::pretrained_transformer<double> const& model, std::vector<
   double sum = 0;
   for (double const l : losses) sum += l;
   return sum / static_cast<double>(losses.size());
-}
-
-template <class A, class B>
-double largest_difference(A const& a, B const& b) {
-  double largest = 0;
-  for (std::size_t i = 0; i != a.size(); ++i)
-    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return largest;
 }
 
 /// Losses and every gradient, tensor by tensor, against those that transformers and autograd computed in double.

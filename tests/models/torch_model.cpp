@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "difference.hpp"
 #include "susc/core/concepts.hpp"
 #include "susc/core/random.hpp"
 #include "susc/models/mlp.hpp"
@@ -91,13 +92,6 @@ susc::mlp<>::batch random_batch(std::size_t count, std::uint64_t seed) {
 labelled as_tensors(susc::mlp<>::batch const& b) {
   std::vector<std::int64_t> const labels(b.labels.begin(), b.labels.end());
   return {torch::tensor(b.inputs, torch::kFloat64).reshape({-1, 3}), torch::tensor(labels)};
-}
-
-double largest_difference(std::vector<double> const& a, std::vector<double> const& b) {
-  REQUIRE(a.size() == b.size());
-  double largest = 0;
-  for (std::size_t i = 0; i != a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
-  return largest;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "configurations.hpp"
+#include "difference.hpp"
 #include "lawful.hpp"
 #include "susc/data/read_tokens.hpp"
 #include "susc/models/transformer_file.hpp"
@@ -32,14 +33,6 @@ double mean_loss(susc::basic_transformer<double> const& model, std::vector<doubl
   double sum = 0;
   for (double const l : losses) sum += l;
   return sum / static_cast<double>(losses.size());
-}
-
-template <class A, class B>
-double largest_difference(A const& a, B const& b) {
-  double largest = 0;
-  for (std::size_t i = 0; i != a.size(); ++i)
-    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return largest;
 }
 
 }  // namespace

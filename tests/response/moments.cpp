@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "difference.hpp"
 #include "susc/core/random.hpp"
 
 namespace {
@@ -56,8 +57,8 @@ double difference(susc::moments const& a, susc::moments const& b) {
   double const scale[shifts]{1, 3, 1e-3, 1};
   double worst = std::abs(a.mean_observable - b.mean_observable) / (1 + std::abs(b.mean_observable));
   for (std::size_t j = 0; j != shifts; ++j) {
-    worst = std::max(worst, std::abs(a.mean_shift[j] - b.mean_shift[j]) / (scale[j] + std::abs(b.mean_shift[j])));
-    worst = std::max(worst, std::abs(a.comoment[j] - b.comoment[j]) / (b.count * scale[j]));
+    worst = nan_max(worst, std::abs(a.mean_shift[j] - b.mean_shift[j]) / (scale[j] + std::abs(b.mean_shift[j])));
+    worst = nan_max(worst, std::abs(a.comoment[j] - b.comoment[j]) / (b.count * scale[j]));
   }
   return a.count == b.count ? worst : 1;
 }

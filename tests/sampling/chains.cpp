@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "difference.hpp"
 #include "gaussian_law.hpp"
 #include "susc/models/quadratic.hpp"
 #include "susc/models/transformer.hpp"
@@ -198,8 +199,8 @@ void check_law(S const& sampler, std::size_t accumulation, std::size_t draws, Mo
     trace += seen.square(i, i) / n;
     exact_trace += exact.covariance(i, i);
     for (std::size_t j = 0; j != problem::moving; ++j) {
-      worst = std::max(worst,
-                       std::abs(seen.square(i, j) / n - exact.covariance(i, j)) * root / exact.covariance_error(i, j));
+      worst = nan_max(worst,
+                      std::abs(seen.square(i, j) / n - exact.covariance(i, j)) * root / exact.covariance_error(i, j));
       error += exact.squares(i, j) / n;
     }
   }

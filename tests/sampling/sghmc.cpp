@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "difference.hpp"
 #include "gaussian_law.hpp"
 #include "susc/sampling/sgld.hpp"
 
@@ -116,7 +117,7 @@ TEST_CASE("sghmc: at friction 1 it is SGLD with the same key, but for rounding")
       gradient.assign(b.w.begin(), b.w.end());
       b = damped.step(std::move(b), std::span<T const>(gradient), target, {9});
       for (std::size_t i = 0; i != center.size(); ++i)
-        worst = std::max(worst, std::abs(static_cast<double>(a.w[i]) - static_cast<double>(b.w[i])));
+        worst = nan_max(worst, std::abs(static_cast<double>(a.w[i]) - static_cast<double>(b.w[i])));
     }
     return worst;
   };
