@@ -9,7 +9,7 @@ there (the random streams of susc/core/random.hpp), so in float32 the two traini
 saved under TransformerLens's names; where steps of snapshots were asked for, in results/snapshots/STEP.safetensors too.
 Interrupted or killed, the same command goes on from the last checkpoint, FOLDER/checkpoint.pt. On a GPU products are computed
 in bfloat16 unless --precision float32, and on a CPU if that was prepared; weights and AdamW's moments are float32 always.
-Needs `pip install torch safetensors numpy`. Exit status: 0; 1 if the loss is no longer finite; 2 on bad input; 75 if interrupted.
+Needs `pip install "torch>=2" safetensors numpy`. Exit status: 0; 1 if the loss is no longer finite; 2 on bad input; 75 if interrupted.
 """
 
 import sys
@@ -33,6 +33,10 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+if not hasattr(F, "scaled_dot_product_attention"):
+    print(f"train.py: PyTorch is {torch.__version__}, must be 2.0 or later", file=sys.stderr)
+    sys.exit(2)
 
 MASK32, MASK64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 ACTIVATIONS = {"gelu": F.gelu, "gelu_new": lambda x: F.gelu(x, approximate="tanh"), "relu": F.relu}

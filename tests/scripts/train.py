@@ -1,5 +1,6 @@
 """train.py PROGRAM SCRIPT [--sentencepiece]: scripts/train.py beside structural_inference: the same weights after the same
-steps, the same losses, resumed or not. Skipped without PyTorch and safetensors."""
+steps, the same losses, resumed or not. Skipped without PyTorch 2 and safetensors."""
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -13,6 +14,8 @@ import time
 import unittest
 
 if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors", "numpy")):
+    sys.exit(77)
+if int(importlib.metadata.version("torch").split(".")[0]) < 2:
     sys.exit(77)
 
 import numpy as np
