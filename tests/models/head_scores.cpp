@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "susc/data/repeats.hpp"
+#include "susc/models/transformer.hpp"
 
 namespace {
 
@@ -41,7 +42,7 @@ struct by_hand {
   }
 
   std::vector<susc::head_score> scores() const {
-    return susc::head_scores<double>(model, w, susc::repeated_random_tokens(20, 0, segment, 3, {1}));
+    return susc::head_scores(model, w, susc::repeated_random_tokens(20, 0, segment, 3, {1}));
   }
 };
 
@@ -98,8 +99,8 @@ TEST_CASE("head scores: sequences that are no first token and two segments are r
   by_hand const hand(1);
   for (std::size_t const length : {3u, 4u, 6u}) {
     susc::token_batch const batch{std::vector<susc::token>(length), 1, length};
-    CHECK_THROWS_AS(susc::head_scores<double>(hand.model, hand.w, batch), susc::error);
+    CHECK_THROWS_AS(susc::head_scores(hand.model, hand.w, batch), susc::error);
   }
-  CHECK_THROWS_WITH_AS(susc::head_scores<double>(hand.model, hand.w, {std::vector<susc::token>(6), 1, 6}),
+  CHECK_THROWS_WITH_AS(susc::head_scores(hand.model, hand.w, {std::vector<susc::token>(6), 1, 6}),
                        "head scores need sequences of 1 + 2 n tokens, n >= 2, not 6", susc::error);
 }

@@ -56,7 +56,7 @@ void compare_with_transformers(std::string const& family, double tolerance) {
   expected.read("loss", std::span<double>(loss), {});
   std::vector<T> gradient(model.parameter_count());
   CHECK(std::abs(static_cast<double>(model.loss_and_gradient(loaded.weights, tokens, gradient)) - loss[0]) < tolerance);
-  CHECK(expected.names().size() == model.layout().parameters.size() + 2);
+  CHECK(expected.names().size() == model.layout().parameters.size() + 2 + loaded.config.layers);
   for (auto const& p : model.layout().parameters) {
     CAPTURE(p.name);
     std::vector<double> slopes(p.range.size());
@@ -65,11 +65,26 @@ void compare_with_transformers(std::string const& family, double tolerance) {
     bool const by_keys_alone = p.name.ends_with("k_proj.bias");  // shifts all scores of a query alike, but for the turn
     if (!by_keys_alone) CHECK(largest_difference(slopes, std::vector<double>(slopes.size())) > 1e-3);
   }
+
+  std::size_t const heads = loaded.config.heads, positions = tokens.length - 1, square = positions * positions;
+  std::vector<std::vector<double>> patterns(loaded.config.layers);
+  for (std::size_t l = 0; l != patterns.size(); ++l) {
+    patterns[l].resize(tokens.sequences * heads * square);
+    expected.read("attention." + std::to_string(l), std::span(patterns[l]),
+                  {tokens.sequences, heads, positions, positions});
+  }
+  std::size_t seen = 0;
+  model.for_each_attention_pattern(
+      loaded.weights, tokens, [&](std::size_t l, std::size_t h, std::size_t s, std::span<T const> p) {
+        ++seen;
+        CHECK(largest_difference(p, std::span(patterns[l]).subspan((s * heads + h) * square, square)) < tolerance);
+      });
+  CHECK(seen == patterns.size() * heads * tokens.sequences);
 }
 
 }  // namespace
 
-TEST_CASE("pretrained transformer: losses and gradients are those of Hugging Face's transformers") {
+TEST_CASE("pretrained transformer: losses, gradients and attention are those of Hugging Face's transformers") {
   for (std::string const family : {"gpt2", "gpt_neox", "llama"}) {
     compare_with_transformers<double>(family, 1e-9);
     compare_with_transformers<float>(family, 1e-4);

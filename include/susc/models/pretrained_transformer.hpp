@@ -2,6 +2,7 @@
 /// Transformers of the families GPT-2, GPT-NeoX (Pythia) and Llama, with the weights of their files: losses, gradients,
 /// gradients of one component, and both with everything upstream of a component frozen.
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -18,9 +19,10 @@
 
 namespace susc {
 
-/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel and HasLogits. An example is a token in its
-/// context; a sequence of `length` tokens feeds its first length - 1 and has length - 1 losses. Throws susc::error on
-/// weights of another number, on a token id outside the vocabulary, and on sequences longer than context + 1.
+/// Satisfies Model, HasComponents, RestrictedModel, FreezableGradientModel, HasLogits and HasAttentionPatterns. An
+/// example is a token in its context; a sequence of `length` tokens feeds its first length - 1 and has length - 1
+/// losses. Throws susc::error on weights of another number, on a token id outside the vocabulary, and on sequences
+/// longer than context + 1.
 template <std::floating_point T = float>
 class pretrained_transformer {
  public:
@@ -142,6 +144,37 @@ class pretrained_transformer {
       pass.normalise_final();
       kernels::multiply<T>({logits.data(), 1, config().vocabulary},
                            {pass.space.final_normal.data() + position * width, 1, width}, pass.unembedding());
+    });
+  }
+
+  /// Calls f(layer, head, sequence, pattern) with each head's attention probabilities, pattern (positions, positions)
+  /// row-major, rows queries.
+  template <class F>
+  void for_each_attention_pattern(weights w, token_batch const& b, F f) const {
+    std::vector<T> pattern;
+    for_each_chunk(w, b, false, [&](pretrained_pass<T>& pass, std::size_t first) {
+      pass.embed(b.sequence(first).data());
+      std::size_t const t = pass.positions, k = config().head_width, columns = config().projected_width();
+      pattern.resize(t * t);
+      for (std::size_t l = 0; l != config().layers; ++l) {
+        pass.attention(l);
+        auto const& a = pass.activations(l);
+        for (std::size_t h = 0; h != config().heads; ++h)
+          for (std::size_t s = 0; s != pass.sequences; ++s) {
+            T const* const rows = a.projected.data() + s * t * columns;
+            T const* const q = rows + layout_.query(h).begin;
+            T const* const keys = rows + layout_.key(h / config().heads_of_group()).begin;
+            for (std::size_t i = 0; i != t; ++i)
+              for (std::size_t j = 0; j != t; ++j) {
+                T score = 0;
+                for (std::size_t d = 0; d != k; ++d) score += q[i * columns + d] * keys[j * columns + d];
+                score /= std::sqrt(static_cast<T>(k));
+                pattern[i * t + j] = j > i ? T(0) : std::exp(score - a.log_sum[h * pass.n() + s * t + i]);
+              }
+            f(l, h, first + s, std::span<T const>(pattern));
+          }
+        pass.mlp(l);
+      }
     });
   }
 
