@@ -26,6 +26,7 @@
 #include "susc/data/token_batch.hpp"
 #include "susc/data/token_mixture.hpp"
 #include "susc/data/token_pattern.hpp"
+#include "susc/data/token_texts.hpp"
 #include "susc/data/tokenizer.hpp"
 #include "susc/data/unigram.hpp"
 #include "susc/io/archive.hpp"
