@@ -61,7 +61,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   susc::check(config);
   check_memory(config);
   results r;
-  r.components = components_of(o, config);
+  r.components = components_of(o, susc::dynamic_transformer(config));
   for (auto const& probe : data.probes) r.probes.push_back(probe.name);
   if (o.prepare) return prepare(o, data);
   trained_model const trained = train(o, data, stop);
@@ -84,10 +84,10 @@ void run(options const& o, std::atomic<bool> const* stop) {
   for (std::size_t const step : steps) {
     options here = o;  // the same settings, localization and step size among them, whatever the checkpoint
     here.run_directory = chains / std::to_string(step);
-    trained_model const at{trained.model,
-                           read_weights(snapshot_file(o, step), trained.model.parameter_count(),
-                                        snapshot_settings(trained.training, step)),
-                           trained.training};
+    trained_model const at{
+        trained.model,
+        read_weights(snapshot_file(o, step), parameter_count(trained.model), snapshot_settings(trained.training, step)),
+        trained.training};
     r.checkpoints.push_back(measure(
         here, r.components, at, data, step, [&](std::size_t) { shown.advance(); }, stop, chosen));
   }

@@ -1,6 +1,7 @@
 #include "data.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include "susc/data/read_tokens.hpp"
 #include "susc/data/repeats.hpp"
 #include "susc/data/synthetic_language.hpp"
+#include "susc/data/token_texts.hpp"
 #include "susc/data/tokenizer.hpp"
 #include "susc/data/unigram.hpp"
 #include "susc/sampling/executor.hpp"
@@ -73,7 +75,16 @@ prepared_data text_data(std::vector<susc::domain> const& domains, std::shared_pt
 }
 
 /// The texts of an external model's tokens, from the tokenizer that their ids are of.
-void name_tokens([[maybe_unused]] prepared_data& data, std::string const& file) {
+void name_tokens(prepared_data& data, std::string const& file) {
+  if (std::filesystem::path(file).extension() == ".json") {
+    auto const texts = std::make_shared<std::vector<std::string>>(susc::read_token_texts(file));
+    susc::require(texts->size() <= data.vocabulary, "--tokenizer ", file, " has ", texts->size(),
+                  " tokens, the model has ", data.vocabulary);
+    texts->resize(data.vocabulary);  // a model may have rows for tokens that there are none of
+    data.piece = [texts](susc::token t) { return (*texts)[static_cast<std::size_t>(t)]; };
+    data.pieces_are_text = true;
+    return;
+  }
 #ifdef SUSC_WITH_SENTENCEPIECE
   auto const tokenizer = std::make_shared<susc::sentencepiece_tokenizer>(susc::load_sentencepiece(file));
   susc::require(tokenizer->vocabulary() == data.vocabulary, "--tokenizer ", file, " has ", tokenizer->vocabulary(),
@@ -83,7 +94,7 @@ void name_tokens([[maybe_unused]] prepared_data& data, std::string const& file) 
   data.pieces_are_text = true;
   data.tokenizer = tokenizer->serialized();
 #else
-  susc::fail("--tokenizer ", file, " needs SentencePiece; this build has bytes only");
+  susc::fail("--tokenizer ", file, " needs SentencePiece; this build has bytes and tokenizer.json only");
 #endif
 }
 

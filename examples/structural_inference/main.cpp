@@ -2,6 +2,7 @@
 //   structural_inference                          trains on text found on this machine, samples, writes results/
 //   structural_inference --corpus DIR             each subfolder of DIR a domain
 //   structural_inference --model FILE.safetensors --pretraining FILE.npy --probe NAME=FILE.npy ...
+//   structural_inference --model FOLDER ...       a GPT-2, Pythia or Llama of Hugging Face's
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
@@ -163,30 +164,31 @@ void run(options const& o, std::atomic<bool> const* stop) {
   if (o.external()) {
     timed("load", 0, [&] {
       trained.emplace(load(o));
-      data = external_data(o, trained->model.config().vocabulary, trained->model.config().context);
+      model_shape const shape = shape_of(trained->model);
+      data = external_data(o, shape.vocabulary, shape.context);
     });
   } else {
     timed("data", 0, [&] { data = o.synthetic() ? synthetic_data(o) : text_data(o); });
   }
   // Settings are checked against the model before it is trained.
-  susc::transformer_config const config = o.external() ? trained->model.config() : configuration(o, data);
-  susc::check(config);
-  if (!o.external()) check_memory(config);
-  susc::require(config.context >= shortest_context, "the model's context is ", config.context, " tokens, at least ",
-                shortest_context, " are needed to score heads on repeated tokens");
-  auto const components = components_of(o, config);
+  network const untrained = o.external() ? trained->model : susc::dynamic_transformer(configuration(o, data));
+  if (!o.external()) check_memory(configuration(o, data));
+  std::size_t const context = shape_of(untrained).context;
+  susc::require(context >= shortest_context, "the model's context is ", context, " tokens, at least ", shortest_context,
+                " are needed to score heads on repeated tokens");
+  auto const components = components_of(o, untrained);
   if (o.prepare) return prepare(o, data);
-  if (!o.external()) timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
-  auto const& model = trained->model;
-  std::span<float const> const w(trained->w);
-  if (!o.external()) results.phases.back().tokens = static_cast<double>(trained->trained_tokens);
+  if (!o.external()) {
+    timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
+    results.phases.back().tokens = static_cast<double>(trained->trained_tokens);
+  }
 
   timed("evaluation", 0, [&] {
     results.scores = scores_of(*trained, data, o);
     results.losses = baselines(*trained, data);
     for (auto const& probe : data.probes) {
       std::vector<float> losses(probe.batch.example_count());
-      model.losses(w, probe.batch, losses);
+      losses_of(*trained, probe.batch, losses);
       results.token_losses.insert(results.token_losses.end(), losses.begin(), losses.end());
     }
   });

@@ -27,12 +27,15 @@ std::optional<options> parse(int argc, char** argv, program called) {
   data->add_option("--corpus", o.corpus,
                    "'system' (text found on this machine), 'synthetic', or a folder with a subfolder a domain");
   data->add_option("--tokens-per-domain", o.tokens_per_domain, "training tokens taken of each domain, at most");
-  data->add_option("--model", o.model, "weights trained elsewhere: safetensors, TransformerLens names");
+  data->add_option(
+      "--model", o.model,
+      "weights trained elsewhere: safetensors of TransformerLens's names, or the folder of a GPT-2, Pythia or Llama of "
+      "Hugging Face's");
   data->add_option("--pretraining", o.pretraining, "with --model: its training data, token ids as a 2-D integer .npy");
   data->add_option("--probe", o.probes, "with --model: NAME=FILE.npy, a dataset to respond to; repeat for more");
   data->add_option("--activation", o.activation, "with --model: gelu, gelu_new or relu, if the file does not say");
   data->add_option("--tokenizer", o.tokenizer,
-                   "with --model: the SentencePiece model that its token ids are of, for their text");
+                   "with --model: the SentencePiece model or tokenizer.json that its token ids are of, for their text");
   auto* data_seed =
       data->add_option("--data-seed", o.data_seed, "of tokenizer, split, training data and probes (that of training)");
   data_seed->default_str("");
@@ -130,7 +133,7 @@ std::optional<options> parse(int argc, char** argv, program called) {
   positive(o.evaluation_tokens, "--evaluation-tokens");
   positive(o.probe_tokens, "--probe-tokens");
   positive(o.tokens_per_domain, "--tokens-per-domain");
-  susc::require(app.count("--model") == 0 || o.external(), "--model is empty, must be FILE.safetensors");
+  susc::require(app.count("--model") == 0 || o.external(), "--model is empty, must be FILE.safetensors or a folder");
   susc::require(!development || !o.external(), "--model is one set of weights; a development is that of a training");
   if (o.external()) {
     susc::require(!o.pretraining.empty(), "--model needs --pretraining FILE.npy, token ids of its training data");

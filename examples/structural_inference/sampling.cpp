@@ -42,6 +42,14 @@ auto with_settings(options const& o, std::vector<chosen_localization> const& cho
   };
   return o.sampler == "sgld" ? of(susc::sgld{}) : of(susc::leimkuhler_matthews{});
 }
+/// f of the settings, and of the model.
+template <class F>
+auto with_settings(options const& o, std::vector<chosen_localization> const& chosen, trained_model const& trained,
+                   F&& f) {
+  return with_settings(o, chosen, [&](auto settings) {
+    return std::visit([&](auto const& model) { return f(std::move(settings), model); }, trained.model);
+  });
+}
 
 auto distribution_of(prepared_data const& data) {
   return susc::data_distribution{data.evaluation,
@@ -73,13 +81,13 @@ void check_sampling(options const& o) {
 std::vector<chosen_localization> choose_localization(options const& o, std::vector<std::string> const& components,
                                                      trained_model const& trained, prepared_data const& data,
                                                      std::atomic<bool> const* stop) {
-  return with_settings(o, {}, [&](auto settings) {
+  return with_settings(o, {}, trained, [&](auto settings, auto const& model) {
     settings.components = components;
     settings.all_weights = {};
     settings.stop = stop;
     std::vector<chosen_localization> all;
-    for (auto& c : susc::choose_localization(trained.model, std::span<float const>(trained.w), distribution_of(data),
-                                             settings, {.target = o.pilot_target}, susc::threads{o.threads}))
+    for (auto& c : susc::choose_localization(model, std::span<float const>(trained.w), distribution_of(data), settings,
+                                             {.target = o.pilot_target}, susc::threads{o.threads}))
       all.push_back({std::move(c.component), c.settings.posterior.localization, c.settings.sampler.step_size,
                      c.observable, c.rounds, c.reached, std::move(c.warning)});
     return all;
@@ -120,11 +128,11 @@ void print_localization(std::vector<chosen_localization> const& chosen, double t
 susc::cost expected_cost(options const& o, std::vector<std::string> const& components, trained_model const& trained,
                          prepared_data const& data, std::atomic<bool> const* stop,
                          std::vector<chosen_localization> const& chosen) {
-  return with_settings(o, chosen, [&](auto settings) {
+  return with_settings(o, chosen, trained, [&](auto settings, auto const& model) {
     settings.components = components;
     settings.stop = stop;
-    return susc::estimate_cost(trained.model, std::span<float const>(trained.w), distribution_of(data), data.probes,
-                               settings, susc::threads{o.threads});
+    return susc::estimate_cost(model, std::span<float const>(trained.w), distribution_of(data), data.probes, settings,
+                               susc::threads{o.threads});
   });
 }
 
@@ -132,13 +140,13 @@ susc::susceptibility_result sample(options const& o, std::vector<std::string> co
                                    trained_model const& trained, prepared_data const& data,
                                    std::function<void(std::size_t parameters)> progress, std::atomic<bool> const* stop,
                                    std::vector<chosen_localization> const& chosen) {
-  return with_settings(o, chosen, [&](auto settings) {
+  return with_settings(o, chosen, trained, [&](auto settings, auto const& model) {
     settings.components = components;
     settings.progress = std::move(progress);
     settings.run_directory = run_directory_of(o);
     settings.stop = stop;
-    return susc::estimate_susceptibilities(trained.model, std::span<float const>(trained.w), distribution_of(data),
-                                           data.probes, settings, susc::threads{o.threads});
+    return susc::estimate_susceptibilities(model, std::span<float const>(trained.w), distribution_of(data), data.probes,
+                                           settings, susc::threads{o.threads});
   });
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "data.hpp"
@@ -18,6 +19,8 @@
 #include "susc/data/repeats.hpp"
 #include "susc/io/run_directory.hpp"
 #include "susc/models/head_scores.hpp"
+#include "susc/models/pretrained_file.hpp"
+#include "susc/models/pretrained_transformer.hpp"
 #include "susc/models/transformer.hpp"
 #include "susc/models/transformer_file.hpp"
 #include "susc/models/transformer_init.hpp"
@@ -30,12 +33,30 @@ namespace structural_inference {
 
 using weights = susc::aligned_vector<float>;
 
+/// One trained here or of TransformerLens's names, or a pretrained one of Hugging Face's.
+using network = std::variant<susc::dynamic_transformer, susc::pretrained_transformer<float>>;
+
 struct trained_model {
-  susc::dynamic_transformer model;
+  network model;
   weights w;
   nlohmann::json training;         // settings, or where the weights are from
   std::size_t trained_tokens = 0;  // by this process
 };
+
+struct model_shape {
+  std::size_t vocabulary = 0, context = 0, layers = 0, heads = 0;
+};
+inline model_shape shape_of(network const& model) {
+  return std::visit(
+      [](auto const& m) {
+        auto const c = m.config();
+        return model_shape{c.vocabulary, c.context, c.layers, c.heads};
+      },
+      model);
+}
+inline std::size_t parameter_count(network const& model) {
+  return std::visit([](auto const& m) { return m.parameter_count(); }, model);
+}
 
 inline susc::transformer_config configuration(options const& o, prepared_data const& data) {
   return {.vocabulary = data.vocabulary,
@@ -57,9 +78,15 @@ inline void check_memory(susc::transformer_config const& config) {
 }
 
 /// Those asked for, or every head; throws susc::error unless the model has them, and each is given once.
-inline std::vector<std::string> components_of(options const& o, susc::transformer_config const& config) {
-  if (o.components.empty()) return susc::head_names(config);
-  auto const known = susc::dynamic_transformer(config).components();
+inline std::vector<std::string> components_of(options const& o, network const& model) {
+  auto const known = std::visit([](auto const& m) { return m.components(); }, model);
+  if (o.components.empty()) {
+    model_shape const shape = shape_of(model);
+    std::vector<std::string> heads;
+    for (std::size_t l = 0; l != shape.layers; ++l)
+      for (std::size_t h = 0; h != shape.heads; ++h) heads.push_back(susc::head_name(l, h));
+    return heads;
+  }
   for (std::string const& name : o.components) {
     susc::find_component(known, name);
     susc::require(std::count(o.components.begin(), o.components.end(), name) == 1, "component '", name,
@@ -190,32 +217,51 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
 }
 
 inline trained_model load(options const& o) {
-  auto loaded = susc::load_transformer<float>(o.model, o.activation);
-  susc::dynamic_transformer model(loaded.config);
-  std::cout << "Model: " << o.model << ", " << loaded.config.layers << " layers of " << loaded.config.heads
-            << " heads, width " << loaded.config.width << ", context " << loaded.config.context << ", vocabulary "
-            << loaded.config.vocabulary << "; " << model.parameter_count() << " parameters" << std::endl;
+  auto const say = [&](network const& model) {
+    model_shape const c = shape_of(model);
+    std::cout << "Model: " << o.model << ", " << c.layers << " layers of " << c.heads << " heads, context " << c.context
+              << ", vocabulary " << c.vocabulary << "; " << parameter_count(model) << " parameters" << std::endl;
+  };
   nlohmann::json training{{"file", o.model}};
+  std::error_code unreadable;  // said where it is read
+  if (std::filesystem::is_directory(o.model, unreadable)) {
+    susc::require(o.activation.empty(), "--activation is for a file; that of a folder is in its config.json");
+    auto loaded = susc::load_pretrained<float>(o.model);
+    network model{susc::pretrained_transformer<float>(loaded.config)};
+    say(model);
+    return {std::move(model), std::move(loaded.weights), training};
+  }
+  auto loaded = susc::load_transformer<float>(o.model, o.activation);
+  network model{susc::dynamic_transformer(loaded.config)};
+  say(model);
   // Of weights that this program trained it is known after how many steps they were saved.
   auto const described = nlohmann::json::parse(loaded.metadata["training"], nullptr, false);
   for (char const* name : {"steps", "snapshot_after"})
     if (described.is_object() && described.contains(name) && described[name].is_number_unsigned())
       training["steps"] = described[name];
-  return {model, std::move(loaded.weights), training};
+  return {std::move(model), std::move(loaded.weights), training};
 }
 
-/// Prefix-matching and previous-token scores on [r ; r] of uniformly random tokens.
+/// losses (examples,) in nats.
+inline void losses_of(trained_model const& trained, token_batch const& batch, std::span<float> losses) {
+  std::visit([&](auto const& model) { model.losses(std::span<float const>(trained.w), batch, losses); }, trained.model);
+}
+
+/// Prefix-matching and previous-token scores on [r ; r] of uniformly random tokens, of sequences as long as the data's.
 inline std::vector<susc::head_score> scores_of(trained_model const& trained, prepared_data const& data,
                                                options const& o) {
-  std::size_t const segment = trained.model.config().context / 2;
-  auto const repeated = susc::repeated_random_tokens(data.vocabulary, data.bos, segment, 32,
-                                                     susc::random::fold_in({o.data_seed}, "head scores"));
-  return susc::head_scores(trained.model, std::span<float const>(trained.w), repeated);
+  std::size_t const positions = data.training.parts.front().sequences.length - 1;
+  auto const repeated =
+      susc::repeated_random_tokens(data.vocabulary, data.bos, std::max(positions, shortest_context) / 2, 32,
+                                   susc::random::fold_in({o.data_seed}, "head scores"));
+  return std::visit(
+      [&](auto const& model) { return susc::head_scores(model, std::span<float const>(trained.w), repeated); },
+      trained.model);
 }
 
 inline double mean_loss(trained_model const& trained, token_batch const& batch) {
   std::vector<float> losses(batch.example_count());
-  trained.model.losses(trained.w, batch, losses);
+  losses_of(trained, batch, losses);
   return susc::detail::mean<float>(losses);
 }
 

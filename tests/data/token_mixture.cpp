@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -76,6 +77,10 @@ TEST_CASE(
   CHECK(counts(three, 8) == found{{0, 2}, {1, 5}, {3, 1}});
   // No part has more than it has.
   CHECK(counts({{part("a", 0, 2, 1), part("b", 100, 9, 1)}}, 8) == found{{0, 2}, {1, 4}});
+
+  std::size_t const most = std::numeric_limits<std::size_t>::max();
+  CHECK(counts({{part("a", 0, 2, 1), part("b", 100, 9, 1)}}, most) == found{{0, 2}, {1, 9}});
+  CHECK(counts({{part("a", 0, 2, 1)}}, most) == found{{0, 2}});
 
   CHECK(three.stratified_sample(8, {3}) == three.stratified_sample(8, {3}));
   CHECK(three.stratified_sample(8, {3}) != three.stratified_sample(8, {4}));

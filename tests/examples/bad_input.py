@@ -159,7 +159,7 @@ class BadInput(unittest.TestCase):
             (["--layers", 2**63], f"layers {2**63}", "fewer than 2^60"),
             (["--mlp-width", HUGE], f"mlp_width {HUGE}", "fewer than 2^60"),
             (["--vocabulary", HUGE], f"a vocabulary of {HUGE} is too large"),
-            (["--evaluation-tokens", HUGE], "not enough memory for these settings"),
+            (["--batch-size", 10**12], "not enough memory for these settings"),
         ])  # fmt: skip
 
     def test_inference_folders(self):
@@ -196,6 +196,9 @@ class BadInput(unittest.TestCase):
             (["--pretraining", "/dev/zero"], "/dev/zero", "not a regular file"),
             (["--model", "bad.safetensors"], "bad.safetensors", "No such file"),
             (["--model", "loop"], "'loop'", "symbolic links"),
+            (["--model", FIXTURES], f"{FIXTURES}/config.json", "No such file"),
+            (["--model", f"{FIXTURES}/llama", "--activation", "relu"], "--activation is for a file"),
+            (["--tokenizer", f"{FIXTURES}/llama/config.json"], "config.json", "model.vocab", "no tokenizer.json"),
             (["--activation", "silu"], "unknown activation 'silu'; known: gelu, gelu_new, relu"),
             (["--components", "l2h0"], "unknown component 'l2h0'", "l0h0"),
             (["--width", "64"], "--width", "--model"),

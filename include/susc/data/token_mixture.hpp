@@ -54,18 +54,18 @@ struct token_mixture {
     double const total = total_weight();
     std::vector<std::size_t> counts(parts.size()), order(parts.size());
     std::vector<double> remainder(parts.size());
-    std::size_t left = size;
+    double left = 0;  // sequences that rounding down leaves out
     for (std::size_t i = 0; i != parts.size(); ++i) {
       double const share = static_cast<double>(size) * (parts[i].weight / total);
-      // Rounding of a share that is a whole number must not lose one.
-      counts[i] = static_cast<std::size_t>(share + 1e-9);
-      remainder[i] = share - static_cast<double>(counts[i]);
-      left -= std::min(left, counts[i]);
+      double const whole = std::floor(share + 1e-9);  // a share that is a whole number but for rounding
+      remainder[i] = share - whole;
+      left += remainder[i];
+      counts[i] = static_cast<std::size_t>(std::min(whole, static_cast<double>(parts[i].sequences.sequences)));
     }
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return remainder[a] > remainder[b]; });
-    for (std::size_t i = 0; i != std::min(left, order.size()); ++i) ++counts[order[i]];
+    for (std::size_t i = 0; i != static_cast<std::size_t>(std::max(0., std::round(left))); ++i) ++counts[order[i]];
     token_batch batch{{}, 0, parts.front().sequences.length};
     for (std::size_t i = 0; i != parts.size(); ++i) {
       if (parts[i].weight == 0) continue;
