@@ -159,7 +159,7 @@ class BadInput(unittest.TestCase):
             (["--layers", 2**63], f"layers {2**63}", "fewer than 2^60"),
             (["--mlp-width", HUGE], f"mlp_width {HUGE}", "fewer than 2^60"),
             (["--vocabulary", HUGE], f"a vocabulary of {HUGE} is too large"),
-            (["--batch-size", 10**12], "not enough memory for these settings"),
+            (["--training-batch-size", 10**12], "not enough memory for these settings"),
         ])  # fmt: skip
 
     def test_inference_folders(self):
