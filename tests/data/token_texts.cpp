@@ -73,6 +73,7 @@ TEST_CASE("token texts: pieces with U+2581 and bytes, as an object or as a list 
     list.push_back({pieces[i], -1.5});
   }
   CHECK(read({{"model", {{"vocab", object}}}, {"decoder", nullptr}}) == expected);
+  CHECK(read({{"model", {{"vocab", object}}}, {"added_tokens", {{{"id", 1}, {"content", "<0x0A>"}}}}}) == expected);
   CHECK(read({{"model", {{"type", "Unigram"}, {"vocab", list}}}}) == expected);
 }
 

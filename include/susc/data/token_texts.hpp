@@ -107,7 +107,8 @@ inline std::vector<std::string> read_token_texts(std::filesystem::path const& pa
     for (nlohmann::json const& token : file["added_tokens"]) {
       require(token.is_object() && token.contains("id") && token.contains("content") && token["content"].is_string(),
               where, "an added token is ", token.dump(), ", wanted its 'id' and 'content'");
-      add(token["id"], token["content"].get<std::string>(), true);  // often one of the vocabulary's, as it is written
+      auto content = token["content"].get<std::string>();  // not written as characters for bytes
+      add(token["id"], byte_level ? content : detail::text_of_piece(std::move(content)), true);
     }
   require(!texts.empty(), where, "has no tokens");
   return texts;
