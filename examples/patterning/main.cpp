@@ -25,6 +25,7 @@
 #include "susc/data/repeats.hpp"
 #include "susc/io/file.hpp"
 #include "susc/response/estimate.hpp"
+#include "susc/response/localization.hpp"
 #include "susc/response/resampled_response.hpp"
 #include "susc/sampling/leimkuhler_matthews.hpp"
 #include "susc/sampling/stop_on_signals.hpp"
@@ -72,6 +73,8 @@ std::optional<options> parse(int argc, char** argv) {
   std::string centring = "restricted";
   app.add_option("--centring", centring, "of the susceptibilities that the mode and the shift are found from")
       ->check(CLI::IsMember({"full", "restricted"}));
+  app.add_option("--pilot-target", o.pilot_target,
+                 "E[L(w) - L(w*)], in nats, of a head's chains at the localization that a pilot run chooses");
   app.add_option("--chains", o.chains, "a head");
   app.add_option("--draws", o.draws, "a chain");
   app.add_option("--probe-tokens", o.probe_tokens, "of each domain, about");
@@ -97,6 +100,7 @@ std::optional<options> parse(int argc, char** argv) {
   susc::require(o.snapshots > 1, "--snapshots is ", o.snapshots, ", must be at least 2: the first step and the last");
   susc::require(o.threshold > 0 && o.threshold < 1, "--threshold is ", o.threshold, ", must be between 0 and 1");
   susc::require(o.strength > 0 && o.response_strength > 0, "a strength is 0: that shifts no data");
+  susc::check(susc::localization_pilot{.target = o.pilot_target});
   susc::require(o.chains > 0 && o.draws > 0, "--chains and --draws must be at least 1");
   susc::require(o.tokens_per_domain > 0 && o.probe_tokens > 0 && o.evaluation_tokens > 0,
                 "numbers of tokens must be at least 1");
@@ -248,20 +252,33 @@ void run(options const& o, std::atomic<bool> const* stop) {
   std::vector<training> trainings{train(o, data, model, "unchanged", base, o.training_seed, stop)};
   std::span<float const> const w(trainings.front().w);
 
-  susc::leimkuhler_matthews const sampler{.step_size = structural_inference::step_size_of(o)};
-  susc::sampling_options<susc::leimkuhler_matthews> settings{
-      .components = susc::head_names(config),
-      .posterior = {.n_beta = o.n_beta, .localization = structural_inference::localization_of(o)},
-      .sampler = sampler,
-      .chains = o.chains,
-      .draws = o.draws,
-      .burn_in = o.burn_in,
-      .batch_size = o.batch_size,
-      .seed = o.seed,
-      .stop = stop};
+  double const first = o.synthetic() ? 300 : 200;  // where the pilot run begins
+  susc::sampling_options<susc::leimkuhler_matthews> settings{.components = susc::head_names(config),
+                                                             .posterior = {.n_beta = o.n_beta, .localization = first},
+                                                             .sampler = {.step_size = 1 / first},
+                                                             .chains = o.chains,
+                                                             .draws = o.draws,
+                                                             .burn_in = o.burn_in,
+                                                             .batch_size = o.batch_size,
+                                                             .seed = o.seed,
+                                                             .stop = stop};
   susc::data_distribution const distribution{
       data.evaluation, [&](std::size_t size, susc::random::key key) { return data.training.sample(size, key); }};
   susc::threads const threads{o.threads};
+  std::vector<std::string> warnings;
+  json localizations;
+  std::printf("\nLocalization that puts E[phi] at %g:", o.pilot_target);
+  for (auto const& c :
+       susc::choose_localization(model, w, distribution, settings, {.target = o.pilot_target}, threads)) {
+    if (localizations.empty())  // all weights come first
+      settings.all_weights = c.settings;
+    else
+      settings.component_settings[c.component] = c.settings;
+    localizations[c.component] = c.settings.posterior.localization;
+    if (!c.warning.empty()) warnings.push_back(c.warning);
+    std::printf(" %s %.4g", c.component.c_str(), c.settings.posterior.localization);
+  }
+  std::printf("\n");
   auto const response = susc::estimate_susceptibilities(model, w, distribution, data.probes, settings, threads);
   auto const chi = response.response_matrix(o.centring);
   auto const& heads = trainings.front().snapshots.back().heads;
@@ -322,7 +339,8 @@ void run(options const& o, std::atomic<bool> const* stop) {
                          {"resampled", r.resampled.value},
                          {"resampled_error", r.resampled.error}});
   }
-  for (std::string const& warning : response.warnings()) std::printf("warning: %s\n", warning.c_str());
+  for (std::string const& warning : response.warnings()) warnings.push_back(warning);
+  for (std::string const& warning : warnings) std::printf("warning: %s\n", warning.c_str());
   std::printf("\nRetraining\n");
   std::fflush(stdout);
 
@@ -371,8 +389,8 @@ void run(options const& o, std::atomic<bool> const* stop) {
                        {"chains", o.chains},
                        {"draws", o.draws},
                        {"n_beta", o.n_beta},
-                       {"localization", settings.posterior.localization},
-                       {"step_size", sampler.step_size},
+                       {"pilot_target", o.pilot_target},
+                       {"localization", localizations},  // and 1 / step size
                        {"seed", o.seed}}},
                      {"mode",
                       {{"number", mode.number + 1},
@@ -387,7 +405,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
                      {"mixtures", mixtures},
                      {"response_scale", response_scale},
                      {"responses", responses},
-                     {"warnings", response.warnings()},
+                     {"warnings", warnings},
                      {"trainings", formed}};
   write(results.path(), summary, trainings, data);
   results.commit();

@@ -65,6 +65,9 @@ class Patterning(unittest.TestCase):
             self.assertTrue(all(math.isfinite(v) for k, v in r.items() if k != "head"))
             self.assertGreater(min(r["predicted_error"], r["resampled_error"]), 0)
         self.assertTrue(0 < found["effective_rank"] <= 4)
+        # A pilot run chose for each, and the chains ran at that.
+        self.assertEqual(sorted(found["settings"]["localization"]), ["full", "l0h0", "l0h1", "l1h0", "l1h1"])
+        self.assertEqual(len(set(found["settings"]["localization"].values())), 5)
         self.assertEqual(sorted((t["mixture"], t["seed"]) for t in found["trainings"]),
                          [(m, s) for m in ["less", "more", "unchanged"] for s in [1, 2]])  # fmt: skip
 
@@ -93,6 +96,7 @@ class Patterning(unittest.TestCase):
             (["--strength", "1.5"], "--strength"),
             (["--strength", "0"], "strength"),
             (["--draws", "0"], "--draws"),
+            (["--pilot-target", "0"], "the pilot's target is 0"),
             (["--corpus", "missing"], "missing"),
             (["--unknown"], "--unknown"),
             (["--seeds", "-1"], "-1 is negative"),
