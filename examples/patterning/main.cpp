@@ -166,7 +166,7 @@ training train(options const& o, prepared_data const& data, susc::dynamic_transf
         result.snapshots.push_back(std::move(s));
       });
   auto const step = result.formed(o.threshold);
-  std::printf("  %-9s seed %llu: %s\n", result.mixture.c_str(), static_cast<unsigned long long>(seed),
+  std::printf("  %-14s seed %llu: %s\n", result.mixture.c_str(), static_cast<unsigned long long>(seed),
               step ? ("step " + std::to_string(*step)).c_str() : "none forms");
   std::fflush(stdout);
   return result;
@@ -213,6 +213,23 @@ induction_mode find_mode(xt::xtensor<double, 2> const& tokens, std::vector<susc:
 std::vector<double> times(double scale, std::vector<double> values) {
   for (double& v : values) v *= scale;
   return values;
+}
+
+struct named_mixture {
+  std::string name;
+  std::vector<double> weights;  // of the domains, sum 1
+};
+
+/// Controls of `more`: the share of this domain alone is that of `more`, the others in proportion as they were; and its
+/// share as it was, the others in proportion as in `more`.
+std::vector<named_mixture> controls(std::vector<double> const& base, std::vector<double> const& more,
+                                    std::size_t domain, std::string const& name) {
+  auto const joined = [&](std::vector<double> const& share, std::vector<double> const& others) {
+    auto weights = times((1 - share[domain]) / (1 - others[domain]), others);
+    weights[domain] = share[domain];
+    return weights;
+  };
+  return {{"more " + name, joined(more, base)}, {"more others", joined(base, more)}};
 }
 
 void write(std::filesystem::path const& folder, json const& summary, std::vector<training> const& trainings,
@@ -311,10 +328,18 @@ void run(options const& o, std::atomic<bool> const* stop) {
   std::printf("Effective rank %.2f of %zu, singular values", shift.effective_rank, shift.rank);
   for (double const s : shift.singular_values) std::printf(" %.2f", s);
   std::printf("; left of the target: %.0f %%\n", 100 * shift.residual);
-  std::printf("\n%-20s %8s %9s %9s %9s\n", "domain", "h", "less", "unchanged", "more");
+  std::vector<named_mixture> all{{"less", less}, {"unchanged", base}, {"more", more}};
   for (std::size_t g = 0; g != base.size(); ++g)
-    std::printf("%-20s %+8.3f %9.3f %9.3f %9.3f\n", data.training.parts[g].name.c_str(), h[g], less[g], base[g],
-                more[g]);
+    if (auto const& name = data.training.parts[g].name; name == structural_inference::repeats || name == "induction")
+      for (auto& control : controls(base, more, g, name)) all.push_back(std::move(control));
+  std::printf("\n%-20s %8s", "domain", "h");
+  for (auto const& mixture : all) std::printf(" %14s", mixture.name.c_str());
+  std::printf("\n");
+  for (std::size_t g = 0; g != base.size(); ++g) {
+    std::printf("%-20s %+8.3f", data.training.parts[g].name.c_str(), h[g]);
+    for (auto const& mixture : all) std::printf(" %14.3f", mixture.weights[g]);
+    std::printf("\n");
+  }
 
   double sizes = 0;
   for (double const x : h) sizes += std::abs(x);
@@ -346,31 +371,29 @@ void run(options const& o, std::atomic<bool> const* stop) {
 
   for (std::size_t i = 0; i != o.seeds; ++i) {
     std::uint64_t const seed = o.training_seed + i;
-    if (i != 0) trainings.push_back(train(o, data, model, "unchanged", base, seed, stop));
-    trainings.push_back(train(o, data, model, "less", less, seed, stop));
-    trainings.push_back(train(o, data, model, "more", more, seed, stop));
+    for (auto const& mixture : all)
+      if (i != 0 || mixture.name != "unchanged")
+        trainings.push_back(train(o, data, model, mixture.name, mixture.weights, seed, stop));
   }
 
   json mixtures, formed = json::array();
-  for (std::size_t g = 0; g != base.size(); ++g)
-    mixtures.push_back({{"domain", data.training.parts[g].name},
-                        {"shift", h[g]},
-                        {"less", less[g]},
-                        {"unchanged", base[g]},
-                        {"more", more[g]}});
-  std::printf("\n%-9s %5s %10s %7s   held-out loss", "mixture", "seed", "formed at", "prefix");
+  for (std::size_t g = 0; g != base.size(); ++g) {
+    mixtures.push_back({{"domain", data.training.parts[g].name}, {"shift", h[g]}});
+    for (auto const& mixture : all) mixtures.back()[mixture.name] = mixture.weights[g];
+  }
+  std::printf("\n%-14s %5s %10s %7s   held-out loss", "mixture", "seed", "formed at", "prefix");
   for (auto const& part : data.held_out.parts) std::printf(" %9.9s", part.name.c_str());
   std::printf("\n");
-  for (char const* name : {"less", "unchanged", "more"})
+  for (auto const& mixture : all)
     for (auto const& t : trainings) {
-      if (t.mixture != name) continue;
+      if (t.mixture != mixture.name) continue;
       auto const step = t.formed(o.threshold);
       auto const& end = t.snapshots.back();
-      std::printf("%-9s %5llu %10s %7.2f                ", name, static_cast<unsigned long long>(t.seed),
+      std::printf("%-14s %5llu %10s %7.2f                ", t.mixture.c_str(), static_cast<unsigned long long>(t.seed),
                   step ? std::to_string(*step).c_str() : "never", end.prefix_matching());
       for (double const l : end.losses) std::printf(" %9.3f", l);
       std::printf("\n");
-      formed.push_back({{"mixture", name},
+      formed.push_back({{"mixture", t.mixture},
                         {"seed", t.seed},
                         {"formed", step ? json(*step) : json(nullptr)},
                         {"prefix_matching", end.prefix_matching()},

@@ -49,7 +49,8 @@ class Patterning(unittest.TestCase):
 
         found = json.loads((folder / "summary.json").read_text(), parse_constant=constant)
         self.assertEqual([m["domain"] for m in found["mixtures"]], DOMAINS)
-        for name in ["less", "unchanged", "more"]:
+        mixtures = ["less", "unchanged", "more", "more induction", "more others"]
+        for name in mixtures:
             self.assertAlmostEqual(sum(m[name] for m in found["mixtures"]), 1)
             self.assertGreaterEqual(min(m[name] for m in found["mixtures"]), 0)
         shifts = [m["shift"] for m in found["mixtures"]]
@@ -69,7 +70,14 @@ class Patterning(unittest.TestCase):
         self.assertEqual(sorted(found["settings"]["localization"]), ["full", "l0h0", "l0h1", "l1h0", "l1h1"])
         self.assertEqual(len(set(found["settings"]["localization"].values())), 5)
         self.assertEqual(sorted((t["mixture"], t["seed"]) for t in found["trainings"]),
-                         [(m, s) for m in ["less", "more", "unchanged"] for s in [1, 2]])  # fmt: skip
+                         [(m, s) for m in sorted(mixtures) for s in [1, 2]])  # fmt: skip
+        # The controls change the one domain's share, or the others among themselves.
+        *others, induction = found["mixtures"]
+        self.assertAlmostEqual(induction["more induction"], induction["more"])
+        self.assertAlmostEqual(induction["more others"], induction["unchanged"])
+        for m in others:
+            self.assertAlmostEqual(m["more induction"] / m["unchanged"], others[0]["more induction"] / others[0]["unchanged"])
+            self.assertAlmostEqual(m["more others"] / m["more"], others[0]["more others"] / others[0]["more"])
 
         rows = list(csv.DictReader((folder / "curves.csv").read_text().splitlines()))
         heads = ["l0h0", "l0h1", "l1h0", "l1h1"]
