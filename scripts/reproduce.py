@@ -167,26 +167,25 @@ def scores_of(run, how):
     return np.load(run["folder"] / f"principal_components{suffix}_scores.npy")
 
 
-def susceptibilities(run, how, part=""):
-    """(tokens, components): each token's, or their errors."""
+def susceptibilities(run, how):
+    """(tokens, components): each token's."""
     suffix = "" if how == run["centring"] else f"_{how}"
-    return np.load(run["folder"] / f"token_susceptibilities{suffix}{part}.npy")
+    return np.load(run["folder"] / f"token_susceptibilities{suffix}.npy")
+
+
+def centred(a):
+    return a[:, :MODES] - a[:, :MODES].mean(axis=0)
 
 
 def correlations(a, b):
     """|correlation| of each of the first modes' scores of one run with each of the other's, rows of the same tokens."""
-    both = [x[:, :MODES] - x[:, :MODES].mean(axis=0) for x in (a, b)]
-    unit = [x / np.linalg.norm(x, axis=0) for x in both]
+    unit = [x / np.linalg.norm(x, axis=0) for x in map(centred, (a, b))]
     return np.abs(unit[0].T @ unit[1])
 
 
 def angles(a, b):
     """Cosines of the angles between the spaces that the columns span (Bjorck, Golub 1973)."""
     return np.linalg.svd(np.linalg.qr(a)[0].T @ np.linalg.qr(b)[0], compute_uv=False)
-
-
-def centred(a):
-    return a[:, :MODES] - a[:, :MODES].mean(axis=0)
 
 
 def uniformity(loadings):
