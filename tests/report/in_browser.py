@@ -37,9 +37,8 @@ said.row = [...find("#clusters tbody").rows[1].cells].map((cell) => cell.textCon
 said.one = coloured();
 key("ArrowRight");
 said.first = beside()[2];
-key("ArrowRight");
-key("ArrowRight");
-said.second = beside()[2];
+// The first token can be the outermost of its cluster one way, not both.
+said.next = ["ArrowLeft", "ArrowRight"].map((name) => (key(name), beside()[2]));
 key("Escape");
 said.after = [beside(), coloured()];
 const outside = () => +(/(\\d+) tokens outside/.exec(find("#map .legend").textContent) ?? [0, 0])[1];
@@ -72,6 +71,10 @@ def opened(page):
     return json.loads(html.unescape(found[1]))
 
 
+def pc1(place):
+    return float(re.match(r"PC1 (\S+),", place)[1].replace("−", "-"))
+
+
 with tempfile.TemporaryDirectory(prefix="susc-browser-") as temporary:
     folder = pathlib.Path(temporary)
     subprocess.run([pathlib.Path(sys.argv[1]).absolute(), *RUN, "--output", folder / "results"], check=True,
@@ -95,7 +98,9 @@ expected = {
     "its button is pressed, no other": said["pressed"] == [str(c == 1).lower() for c in range(len(said["pressed"]))],
     "its points alone are in colour": 0 < said["one"] < said["all"] / 4,
     "a key chooses a token of the cluster": said["first"].rstrip().endswith("cluster 2"),
-    "keys go on to another": said["second"].rstrip().endswith("cluster 2") and said["second"] != said["first"],
+    "keys go on to others of it": all(place.rstrip().endswith("cluster 2") for place in said["next"])
+        and len({said["first"], *said["next"]}) > 1,
+    "left is to the left, right to the right": pc1(said["next"][0]) <= min(pc1(said["first"]), pc1(said["next"][1])),
     "nothing is chosen after Escape": said["after"] == [said["nothing"], said["all"]],
     "closer, more tokens are outside": said["outside"][0] == said["outside"][2] < said["outside"][1],
     "a token under the pointer": len(said["tip"]) == 4 and "PC1" in said["tip"][3],
