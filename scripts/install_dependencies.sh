@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages="g++ meson ninja-build pkg-config python3 libeigen3-dev libxtensor-dev libxsimd-dev doctest-dev \
 nlohmann-json3-dev libcli11-dev libsentencepiece-dev"
-[ "${1:-}" != ci ] || packages="$packages clang clang-format clang-tidy cmake doxygen libbenchmark-dev libceres-dev \
+[ "${1:-}" != ci ] || packages="$packages chromium clang clang-format clang-tidy cmake doxygen libbenchmark-dev libceres-dev \
 libclang-rt-dev libnetcdf-dev libopenmpi-dev libtorch-dev llvm openmpi-bin python3-netcdf4 python3-numpy \
 python3-venv python3-xarray umap-learn valgrind"
 

@@ -88,8 +88,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
         trained.model,
         read_weights(snapshot_file(o, step), parameter_count(trained.model), snapshot_settings(trained.training, step)),
         trained.training};
-    r.checkpoints.push_back(measure(
-        here, r.components, at, data, step, [&](std::size_t) { shown.advance(); }, stop, chosen));
+    r.checkpoints.push_back(measure(here, r.components, at, data, step, shown, stop, chosen));
   }
   shown.finish();
   try {

@@ -6,13 +6,13 @@
 namespace development {
 
 checkpoint measure(options const& o, std::vector<std::string> const& components, trained_model const& at,
-                   prepared_data const& data, std::size_t step, std::function<void(std::size_t)> progress,
-                   std::atomic<bool> const* stop, std::vector<chosen_localization> const& chosen) {
+                   prepared_data const& data, std::size_t step, susc::progress& shown, std::atomic<bool> const* stop,
+                   std::vector<chosen_localization> const& chosen) {
   checkpoint c;
   c.step = step;
   for (auto const& probe : data.probes) c.losses.push_back(mean_loss(at, probe.batch));
   c.scores = scores_of(at, data, o);
-  auto const found = structural_inference::sample(o, components, at, data, std::move(progress), stop, chosen);
+  auto const found = structural_inference::sample(o, components, at, data, shown, stop, chosen);
   c.diagnostics = found.diagnostics();
   c.all_weights = susc::diagnose(found.all_weights);
   for (auto const& component : found.components) {

@@ -2,7 +2,6 @@
 // What is measured around the weights of one checkpoint.
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <vector>
 #include <xtensor/xtensor.hpp>
@@ -12,6 +11,7 @@
 #include "../structural_inference/sampling.hpp"
 #include "../structural_inference/trained_model.hpp"
 #include "susc/models/head_scores.hpp"
+#include "susc/report/progress.hpp"
 #include "susc/response/result.hpp"
 
 namespace development {
@@ -33,9 +33,9 @@ struct checkpoint {
   std::vector<std::string> warnings;
 };
 
-/// Samples around the weights, keeping the chains in `o.run_directory`, and calls `progress` after each step.
+/// Samples around the weights, keeping the chains in `o.run_directory`, counting the steps in `shown`.
 checkpoint measure(options const& o, std::vector<std::string> const& components, trained_model const& at,
-                   prepared_data const& data, std::size_t step, std::function<void(std::size_t)> progress,
-                   std::atomic<bool> const* stop, std::vector<chosen_localization> const& chosen);
+                   prepared_data const& data, std::size_t step, susc::progress& shown, std::atomic<bool> const* stop,
+                   std::vector<chosen_localization> const& chosen);
 
 }  // namespace development

@@ -209,10 +209,8 @@ void run(options const& o, std::atomic<bool> const* stop) {
                             static_cast<double>(results.token_losses.size() + data.evaluation.example_count());
   susc::progress shown(std::cout, "Sampling " + std::to_string(chains) + " chains", chains * steps,
                        susc::is_terminal(1), "steps");
-  timed("sampling", tokens, [&] {
-    results.response = sample(
-        o, components, *trained, data, [&](std::size_t) { shown.advance(); }, stop, results.localizations);
-  });
+  timed("sampling", tokens,
+        [&] { results.response = sample(o, components, *trained, data, shown, stop, results.localizations); });
   shown.finish();
   auto const& responses = results.response.components;
   bool const any_left =

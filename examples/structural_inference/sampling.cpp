@@ -137,12 +137,12 @@ susc::cost expected_cost(options const& o, std::vector<std::string> const& compo
 }
 
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
-                                   trained_model const& trained, prepared_data const& data,
-                                   std::function<void(std::size_t parameters)> progress, std::atomic<bool> const* stop,
-                                   std::vector<chosen_localization> const& chosen) {
+                                   trained_model const& trained, prepared_data const& data, susc::progress& shown,
+                                   std::atomic<bool> const* stop, std::vector<chosen_localization> const& chosen) {
   return with_settings(o, chosen, trained, [&](auto settings, auto const& model) {
     settings.components = components;
-    settings.progress = std::move(progress);
+    settings.progress = [&](std::size_t) { shown.advance(); };
+    settings.resumed = [&](std::size_t) { shown.skip(1); };
     settings.run_directory = run_directory_of(o);
     settings.stop = stop;
     return susc::estimate_susceptibilities(model, std::span<float const>(trained.w), distribution_of(data), data.probes,

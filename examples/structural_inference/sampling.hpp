@@ -3,12 +3,12 @@
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "data.hpp"
 #include "options.hpp"
+#include "susc/report/progress.hpp"
 #include "susc/response/result.hpp"
 #include "susc/response/susceptibility.hpp"
 #include "susc/sampling/cost.hpp"
@@ -57,10 +57,9 @@ susc::cost expected_cost(options const& o, std::vector<std::string> const& compo
                          prepared_data const& data, std::atomic<bool> const* stop,
                          std::vector<chosen_localization> const& chosen = {});
 
-/// Where nothing was chosen, the localization is that of the options.
+/// Where nothing was chosen, the localization is that of the options. `shown` counts steps.
 susc::susceptibility_result sample(options const& o, std::vector<std::string> const& components,
-                                   trained_model const& trained, prepared_data const& data,
-                                   std::function<void(std::size_t parameters)> progress, std::atomic<bool> const* stop,
-                                   std::vector<chosen_localization> const& chosen = {});
+                                   trained_model const& trained, prepared_data const& data, susc::progress& shown,
+                                   std::atomic<bool> const* stop, std::vector<chosen_localization> const& chosen = {});
 
 }  // namespace structural_inference

@@ -152,6 +152,24 @@ TEST_CASE("checkpoint: by time too; a run that is done is not done again") {
   CHECK(folder.listing().size() == 2 + 2 * 3);
 }
 
+TEST_CASE("checkpoint: steps of a former process are told apart where that is asked for, and come first") {
+  temporary_folder const folder;
+  small_run run;
+  run.options.run_directory = folder.path;
+  std::size_t const all = 2 * 3 * (3 + 6 * 2);  // components, chains, steps
+  REQUIRE_FALSE(run_for(run, all / 2));
+  std::atomic<std::size_t> own = 0, former = 0;
+  run.options.progress = [&](std::size_t) { ++own; };
+  run.options.resumed = [&](std::size_t parameters) {
+    CHECK(own == 0);
+    former += parameters != 0;
+  };
+  run();
+  CHECK(former >= all / 2);
+  CHECK(own > 0);
+  CHECK(own + former == all);
+}
+
 TEST_CASE("checkpoint: with other minibatches for each chain") {
   temporary_folder const folder;
   small_run run;

@@ -55,6 +55,9 @@ struct sampling_options {
   std::uint64_t seed = 1;                 ///< of noise and minibatches
   /// Called after each step of each chain with its length in parameters, from any thread.
   std::function<void(std::size_t parameters)> progress = {};
+  /// Called in place of `progress` for each step that an earlier process did, before any of this one; empty: `progress`
+  /// is told of those too.
+  std::function<void(std::size_t parameters)> resumed = {};
   /// Where chains are kept, so that a run that ends early can be resumed, with the bits of one that did not, and a
   /// finished one extended by components, chains and draws. Empty: nowhere.
   std::filesystem::path run_directory = {};
@@ -352,7 +355,8 @@ std::vector<component_chains<V, S>> run_chains(M const& model,
   auto const resume = [&] {
     if constexpr (can_be_kept)
       if (kept)
-        tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, seen, options.progress);
+        tasks = detail::remaining_tasks<typename M::scalar>(tasks, result, *directory, length, seen,
+                                                            options.resumed ? options.resumed : options.progress);
     for (chain_task const& task : tasks)
       require(JoinsProbes<V, M> || !task.known_probes, "run directory '", options.run_directory.string(),
               "': the probes of ended chains are other ones, and a visitor does not take more later: name another "

@@ -272,12 +272,12 @@ struct chain_keeper {
 };
 
 /// What is left of `tasks`: chains that have ended are put into `result`, others go on in step with those that stopped
-/// at the same step, or ended with the same probes and lack the others. `progress(parameters)` is told of the steps
+/// at the same step, or ended with the same probes and lack the others. `resumed(parameters)` is told of the steps
 /// done before.
-template <class T, class Task, class Chains, class Progress>
+template <class T, class Task, class Chains, class Resumed>
 std::vector<Task> remaining_tasks(std::vector<Task> const& tasks, std::vector<Chains>& result,
                                   run_directory const& directory, chain_length const& length, seen_probes& seen,
-                                  Progress const& progress) {
+                                  Resumed const& resumed) {
   std::vector<Task> left;
   std::size_t const probes = seen.probes;
   seen.of(0, probes);
@@ -297,7 +297,7 @@ std::vector<Task> remaining_tasks(std::vector<Task> const& tasks, std::vector<Ch
         std::size_t const had = std::min(kept.seen.probes.size(), probes);
         require_seen(kept.seen, seen.of(0, had), where);
         if (had == probes)
-          for (std::size_t s = 0; progress && s != kept.outcome.steps; ++s) progress(c.size());
+          for (std::size_t s = 0; resumed && s != kept.outcome.steps; ++s) resumed(c.size());
         if (kept.ended(length.draws)) {
           sampler_state<decltype(of.plan.settings.sampler), T> state{};
           from(state, of.chains[chain]);

@@ -59,7 +59,7 @@ class mpi_window {
 
 /// Tasks on the ranks of a communicator, one at a time on each, each rank taking the next one when it is free. All
 /// ranks make the same calls, with the same arguments, and all return the same results. `progress` tells of the rank's
-/// own steps, and, where a run is resumed, of all that were done before. What a task throws makes every rank throw, the
+/// own steps, `resumed` of all that were done before. What a task throws makes every rank throw, the
 /// others susc::error with that rank's message; one rank that is told to stop stops all. The calling thread alone calls
 /// MPI, while the task is in another: MPI_Init_thread(..., MPI_THREAD_FUNNELED, ...) will do.
 struct mpi {
