@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "susc/data/read_tokens.hpp"
+#include "susc/models/component_preview.hpp"
 #include "susc/models/pretrained_file.hpp"
-#include "susc/models/pretrained_preview.hpp"
 #include "susc/models/pretrained_transformer.hpp"
 #include "susc/response/estimate.hpp"
 

@@ -1,6 +1,6 @@
 """Redoes the study of arXiv 2504.18274 at its scale, from a folder of text to tables: one command, hours.
 
-    python scripts/reproduce.py CORPUS [--output reproduction] [--seeds 1 2 3] [--program FILE] [SETTING VALUE ...]
+    python3 scripts/reproduce.py CORPUS [--output reproduction] [--seeds 1 2 3] [--program FILE] [SETTING VALUE ...]
 
 Trains a two-layer, attention-only transformer of 3.16 M parameters for each seed, on the same data (each subfolder of CORPUS
 is a domain): by scripts/train.py where PyTorch finds a GPU, else by structural_inference itself. Samples around each, the

@@ -1,7 +1,7 @@
 """A map of the tokens by UMAP, of what structural_inference wrote: the report's page, with its axes before the others.
 
     structural_inference --output results ...
-    python scripts/token_map.py results                     # writes results/token_map.html and results/token_map.npy
+    python3 scripts/token_map.py results                     # writes results/token_map.html and results/token_map.npy
 
 UMAP (McInnes, Healy, Melville 2018, arXiv 1802.03426) puts tokens near each other in two dimensions that are neighbours in
 the whitened principal components (results/principal_components_whitened_scores.npy), the space in which the clusters are

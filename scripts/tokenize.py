@@ -1,6 +1,6 @@
 """Token ids of texts, by a tokenizer of Hugging Face's, as the .npy file that susc::read_tokens takes.
 
-    python scripts/tokenize.py --tokenizer FOLDER_OR_tokenizer.json --length 129 --output tokens.npy TEXT...
+    python3 scripts/tokenize.py --tokenizer FOLDER_OR_tokenizer.json --length 129 --output tokens.npy TEXT...
 
 Each TEXT is a UTF-8 file: one document, or, if it ends in .jsonl, one a line, under the key "text". Documents are joined by
 the separator and cut into sequences of --length tokens (int32, sequences by length): a model of context C takes up to

@@ -1,7 +1,7 @@
 """Trains by PyTorch, on a GPU where there is one, the model that structural_inference would train itself.
 
     structural_inference --prepare --output results ...     # writes results/prepared
-    python scripts/train.py results/prepared                # trains, writes results/model.safetensors
+    python3 scripts/train.py results/prepared                # trains, writes results/model.safetensors
     structural_inference --output results ...               # takes that model, and samples
 
 Initial weights, data and options of AdamW are those that were prepared, and every step sees the sequences that it would see

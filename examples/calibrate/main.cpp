@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "../network.hpp"
 #include "../run_program.hpp"
 #include "options.hpp"
 #include "page.hpp"
 #include "recommendation.hpp"
 #include "susc/data/read_tokens.hpp"
 #include "susc/io/file.hpp"
-#include "susc/models/transformer_file.hpp"
 #include "susc/report/progress.hpp"
 #include "susc/sampling/chains.hpp"
 #include "sweep.hpp"
@@ -39,30 +39,28 @@ void print(calibration const& c) {
 
 void run(options const& o) {
   susc::staged_directory results(o.output);
-  auto loaded = susc::load_transformer<float>(o.model, o.activation);
-  problem p{
-      susc::dynamic_transformer(loaded.config), std::move(loaded.weights), susc::read_tokens(o.pretraining), {}, {}, 1};
-  std::size_t const vocabulary = loaded.config.vocabulary, context = loaded.config.context;
+  auto loaded = load_network(o.model, o.activation);
+  problem p{std::move(loaded.model), std::move(loaded.weights), susc::read_tokens(o.pretraining), {}, {}, 1};
+  auto const [vocabulary, context, layers, heads] = shape_of(p.model);
   susc::check_tokens(p.pretraining, vocabulary, o.pretraining);
   susc::require(p.pretraining.length <= context + 1, o.pretraining, ": sequences of ", p.pretraining.length,
                 " tokens, the model's context allows ", context + 1);
-  auto const known = p.model.components();
+  auto const known = known_components(p.model);
   p.moving = susc::find_component(known, o.component);
   p.evaluation = susc::sample_distinct_sequences(
       p.pretraining, std::max<std::size_t>(1, o.evaluation_tokens / (p.pretraining.length - 1)),
       susc::random::fold_in({o.seed}, "evaluation"));
-  double const all = static_cast<double>(p.model.parameter_count());
-  if (p.moving.size() == p.model.parameter_count() && o.all_weights == "scaled") {
-    double heads = 0;
-    auto const names = susc::head_names(loaded.config);
-    for (auto const& name : names)
-      heads += static_cast<double>(susc::find_component(known, name).size()) / static_cast<double>(names.size());
-    p.scale = susc::scaled_to_all_weights(susc::posterior_settings{.localization = 1}, susc::sgld{}, all, heads)
+  std::size_t const all = parameter_count(p.model);
+  if (p.moving.size() == all && o.all_weights == "scaled") {
+    double size = 0;  // of a head, on average
+    for (auto const& name : heads_of(p.model))
+      size += static_cast<double>(susc::find_component(known, name).size()) / static_cast<double>(layers * heads);
+    p.scale = susc::scaled_to_all_weights(susc::posterior_settings{.localization = 1}, susc::sgld{},
+                                          static_cast<double>(all), size)
                   .posterior.localization;
   }
 
-  calibration c{
-      .settings = o, .parameters = p.moving.size(), .all_parameters = p.model.parameter_count(), .scale = p.scale};
+  calibration c{.settings = o, .parameters = p.moving.size(), .all_parameters = all, .scale = p.scale};
   std::printf("Model: %s, %zu parameters; component %s: %zu\n%s\n", o.model.c_str(), c.all_parameters,
               o.component.c_str(), c.parameters, note(c).c_str());
   c.table = settings(o);

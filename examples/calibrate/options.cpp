@@ -17,7 +17,9 @@ std::optional<options> parse(int argc, char** argv) {
       "Runs short chains at every combination of the settings given, and writes learning coefficient, acceptance,\n"
       "R-hat, effective draws a second and drift of each as a table, a page and JSON, with a recommendation.\n"};
   app.option_defaults()->always_capture_default();
-  app.add_option("--model", o.model, "weights: safetensors, TransformerLens names (results/model.safetensors)");
+  app.add_option("--model", o.model,
+                 "weights: safetensors of TransformerLens's names (results/model.safetensors), or the folder of a "
+                 "GPT-2, Pythia or Llama of Hugging Face's");
   app.add_option("--pretraining", o.pretraining,
                  "a sample of its training data, token ids as a 2-D integer .npy (results/pretraining.npy)");
   app.add_option("--activation", o.activation, "gelu, gelu_new or relu, if the file does not say");
@@ -62,7 +64,7 @@ std::optional<options> parse(int argc, char** argv) {
   } catch (CLI::Error const& e) {
     susc::fail(e.what(), " (see --help)");
   }
-  susc::require(!o.model.empty(), "--model FILE.safetensors is missing: the weights to sample around");
+  susc::require(!o.model.empty(), "--model FILE_OR_FOLDER is missing: the weights to sample around");
   susc::require(!o.pretraining.empty(), "--pretraining FILE.npy is missing: token ids of the model's training data");
   auto const list = [](std::vector<double>& values, char const* name, bool zero) {
     for (double const x : values)

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iostream>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "susc/report/progress.hpp"
@@ -77,9 +78,13 @@ void measure(measurement& m, susc::sampling_costs& spent, problem const& p, opti
   susc::data_distribution const data{p.evaluation, [&](std::size_t size, susc::random::key key) {
                                        return susc::sample_sequences(p.pretraining, size, key);
                                      }};
-  auto const chains = susc::run_chains(p.model, p.weights, data, {}, std::vector{plan}, sampling,
-                                       susc::visitors(susc::loss_trace{}, acceptance), susc::sequential{})
-                          .front();
+  auto const chains = std::visit(
+      [&](auto const& model) {
+        return susc::run_chains(model, p.weights, data, {}, std::vector{plan}, sampling,
+                                susc::visitors(susc::loss_trace{}, acceptance), susc::sequential{})
+            .front();
+      },
+      p.model);
   auto response = susc::described(chains, o.thinning);
   double sum = 0, count = 0;
   for (std::size_t c = 0; c != chains.chains.size(); ++c) {

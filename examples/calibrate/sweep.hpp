@@ -2,17 +2,17 @@
 // Runs the chains of every setting.
 #include <vector>
 
+#include "../network.hpp"
 #include "options.hpp"
 #include "recommendation.hpp"
 #include "susc/core/aligned_vector.hpp"
 #include "susc/core/component.hpp"
 #include "susc/data/token_batch.hpp"
-#include "susc/models/transformer.hpp"
 
 namespace calibrate {
 
 struct problem {
-  susc::dynamic_transformer model;
+  network model;
   susc::aligned_vector<float> weights;
   susc::token_batch pretraining, evaluation;
   susc::component moving;

@@ -127,8 +127,7 @@ json tokens_of(results const& r, prepared_data const& data) {
     auto const sequence = probe.sequence(static_cast<std::size_t>(table(row, 1)));
     auto const t = static_cast<std::size_t>(table(row, 2));
     std::string before;
-    for (std::size_t i = t - std::min<std::size_t>(t, 8); i != t; ++i)
-      if (sequence[i] != data.bos) before += data.piece(sequence[i]);
+    for (std::size_t i = t - std::min<std::size_t>(t, 8); i != t; ++i) before += text_of_token(data, sequence[i]);
     probes.push_back(table(row, 0));
     texts.push_back({before, data.piece(sequence[t])});
     taken.push_back(row);

@@ -33,6 +33,7 @@
 #include "susc/structure/patterning.hpp"
 #include "susc/structure/principal_components.hpp"
 #include "susc/training/log_spaced.hpp"
+#include "susc/version.hpp"
 
 namespace patterning {
 
@@ -408,6 +409,10 @@ void run(options const& o, std::atomic<bool> const* stop) {
                        {"threshold", o.threshold},
                        {"centring", o.centring == susc::centring::full ? "full" : "restricted"},
                        {"strength", o.strength},
+                       {"response_strength", o.response_strength},
+                       {"tokens_per_domain", o.tokens_per_domain},
+                       {"probe_tokens", o.probe_tokens},
+                       {"evaluation_tokens", o.evaluation_tokens},
                        {"seeds", o.seeds},
                        {"chains", o.chains},
                        {"draws", o.draws},
@@ -423,13 +428,15 @@ void run(options const& o, std::atomic<bool> const* stop) {
                        {"deviations", mode.deviations}}},
                      {"ridge", ridge},
                      {"singular_values", shift.singular_values},
+                     {"rank", shift.rank},
                      {"effective_rank", shift.effective_rank},
                      {"residual", shift.residual},
                      {"mixtures", mixtures},
                      {"response_scale", response_scale},
                      {"responses", responses},
                      {"warnings", warnings},
-                     {"trainings", formed}};
+                     {"trainings", formed},
+                     {"versions", {{"susc", std::string(susc::version)}, {"compiler", __VERSION__}}}};
   write(results.path(), summary, trainings, data);
   results.commit();
   std::printf("\n%.0f s; results in %s\n", susc::steady_seconds() - start, o.output.string().c_str());

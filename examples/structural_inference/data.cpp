@@ -41,6 +41,7 @@ prepared_data text_data(std::vector<susc::domain> const& domains, std::shared_pt
   data.vocabulary = tokenizer->vocabulary();
   data.context = o.context.value_or(64);
   data.bos = tokenizer->bos();
+  data.no_text = {data.bos};
   std::size_t const length = data.context + 1;
   susc::random::key const key{o.data_seed};
   data.training.parts.resize(domains.size());
@@ -77,11 +78,12 @@ prepared_data text_data(std::vector<susc::domain> const& domains, std::shared_pt
 /// The texts of an external model's tokens, from the tokenizer that their ids are of.
 void name_tokens(prepared_data& data, std::string const& file) {
   if (std::filesystem::path(file).extension() == ".json") {
-    auto const texts = std::make_shared<std::vector<std::string>>(susc::read_token_texts(file));
-    susc::require(texts->size() <= data.vocabulary, "--tokenizer ", file, " has ", texts->size(),
+    auto const read = std::make_shared<susc::token_texts>(susc::read_token_texts(file));
+    susc::require(read->text.size() <= data.vocabulary, "--tokenizer ", file, " has ", read->text.size(),
                   " tokens, the model has ", data.vocabulary);
-    texts->resize(data.vocabulary);  // a model may have rows for tokens that there are none of
-    data.piece = [texts](susc::token t) { return (*texts)[static_cast<std::size_t>(t)]; };
+    read->text.resize(data.vocabulary);  // a model may have rows for tokens that there are none of
+    data.no_text.assign(read->special.begin(), read->special.end());
+    data.piece = [read](susc::token t) { return read->text[static_cast<std::size_t>(t)]; };
     data.pieces_are_text = true;
     return;
   }
@@ -90,6 +92,7 @@ void name_tokens(prepared_data& data, std::string const& file) {
   susc::require(tokenizer->vocabulary() == data.vocabulary, "--tokenizer ", file, " has ", tokenizer->vocabulary(),
                 " tokens, the model has ", data.vocabulary);
   data.bos = tokenizer->bos();
+  data.no_text = {data.bos};
   data.piece = [tokenizer](susc::token t) { return tokenizer->piece(t); };
   data.pieces_are_text = true;
   data.tokenizer = tokenizer->serialized();
@@ -108,6 +111,7 @@ prepared_data synthetic_data(options const& o) {
   auto const language = std::make_shared<susc::synthetic_language>(
       susc::make_synthetic_language(susc::random::fold_in(key, "language"), data.vocabulary));
   data.bos = susc::synthetic_language::bos;
+  data.no_text = {data.bos};
   std::size_t const length = data.context + 1;
   for (auto const domain : susc::synthetic_domains) {
     std::string const name{susc::name_of(domain)};

@@ -192,6 +192,10 @@ class builder {
   void diagnostics() {
     add("localization", {"checkpoint", "component"}, run_.localization, "gamma of the component's posterior");
     add("step_size", {"checkpoint", "component"}, run_.step_size, "epsilon of the component's chains");
+    add("localization_all_weights", {"checkpoint"}, std::vector{run_.localization_all_weights},
+        "gamma of the posterior of all weights");
+    add("step_size_all_weights", {"checkpoint"}, std::vector{run_.step_size_all_weights},
+        "epsilon of the chains of all weights");
     using diagnosed = susc::component_diagnostics;
     of_components<double>(
         "mean_observable", [](diagnosed const& d) { return d.observable.value; }, "E[phi], the mean of the observable",
@@ -259,6 +263,8 @@ recorded_run record(std::filesystem::path const& folder, run_results const& resu
                    .diagnostics = results.response.diagnostics(),
                    .localization = {},
                    .step_size = {},
+                   .localization_all_weights = results.response.all_weights.posterior.localization,
+                   .step_size_all_weights = results.response.all_weights.step_size,
                    .observable = {},
                    .loss = {},
                    .diverged = {},

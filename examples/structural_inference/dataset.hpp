@@ -19,6 +19,7 @@ struct recorded_run {
   std::vector<std::string> probes, components;
   std::vector<susc::component_diagnostics> diagnostics;            ///< of each component
   std::vector<double> localization, step_size;                     ///< of each component
+  double localization_all_weights, step_size_all_weights;          ///< of the chains with all weights free
   std::vector<std::vector<std::vector<double>>> observable, loss;  ///< traces: components, chains, draws
   std::vector<std::vector<bool>> diverged;                         ///< components, chains
   std::vector<susc::head_score> heads;

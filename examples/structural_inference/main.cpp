@@ -6,13 +6,13 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <xsimd/xsimd.hpp>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -114,19 +114,23 @@ void print_modes(nlohmann::json const& summary) {
     std::printf("\nPrincipal components of the per-token matrix, %s centring\n", centring.c_str());
     for (std::size_t k = 0; k != std::min<std::size_t>(3, tokens["explained"].size()); ++k) {
       std::printf("  PC%zu  %4.1f %% of variance", k + 1, 100 * tokens["explained"][k].get<double>());
+      if (tokens["auc"][k].is_number())
+        std::printf(", separates induction heads with AUC %.2f", tokens["auc"][k].get<double>());
       if (tokens["auc_l1"][k].is_number())
-        std::printf(", separates induction heads with AUC %.2f, within the second layer %.2f",
-                    tokens["auc"][k].get<double>(), tokens["auc_l1"][k].get<double>());
+        std::printf(", within the second layer %.2f", tokens["auc_l1"][k].get<double>());
       std::printf("\n");
     }
   }
 }
 
 /// What the sampling will take, before it.
-void print_cost(susc::cost const& c) {
-  std::printf("\nSampling: %zu chains, %.1e FLOP, %.0f MB, about %.*f s on %zu thread%s (tried out for %.1f s)\n",
-              c.chains, c.operations.value_or(NAN), c.bytes / 1e6, c.seconds < 9.95 ? 1 : 0, c.seconds, c.workers,
-              c.workers == 1 ? "" : "s", c.pilot_seconds);
+void print_cost(susc::cost const& c, network const& model) {
+  bool const counts_bytes = std::visit([]<class M>(M const&) { return susc::CountsBytes<M>; }, model);
+  std::printf("\nSampling: %zu chains, ", c.chains);
+  if (c.operations) std::printf("%.1e FLOP, ", *c.operations);
+  std::printf("%s%.0f MB, about %.*f s on %zu thread%s (tried out for %.1f s)\n", counts_bytes ? "" : "at least ",
+              c.bytes / 1e6, c.seconds < 9.95 ? 1 : 0, c.seconds, c.workers, c.workers == 1 ? "" : "s",
+              c.pilot_seconds);
   std::fflush(stdout);
 }
 
@@ -177,6 +181,11 @@ void run(options const& o, std::atomic<bool> const* stop) {
   susc::require(context >= shortest_context, "the model's context is ", context, " tokens, at least ", shortest_context,
                 " are needed to score heads on repeated tokens");
   auto const components = components_of(o, untrained);
+  if (o.preview) {
+    auto const known = known_components(untrained);
+    for (std::string const& name : components) std::cout << preview_of(untrained, susc::find_component(known, name));
+    return;
+  }
   if (o.prepare) return prepare(o, data);
   if (!o.external()) {
     timed("training", 0, [&] { trained.emplace(train(o, data, stop)); });
@@ -201,7 +210,7 @@ void run(options const& o, std::atomic<bool> const* stop) {
   std::size_t const positions = data.training.parts.front().sequences.length - 1;
   timed("trial", 0,
         [&] { results.expected = expected_cost(o, components, *trained, data, stop, results.localizations); });
-  print_cost(results.expected);
+  print_cost(results.expected, trained->model);
   std::size_t const chains = results.expected.chains;
   std::size_t const steps = o.burn_in + o.draws * o.thinning;
   double const tokens = static_cast<double>(chains * steps * o.batch_size * positions) +

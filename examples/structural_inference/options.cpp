@@ -40,6 +40,8 @@ std::optional<options> parse(int argc, char** argv, program called) {
       data->add_option("--data-seed", o.data_seed, "of tokenizer, split, training data and probes (that of training)");
   data_seed->default_str("");
   data->add_flag("--prepare", o.prepare, "write what scripts/train.py trains from to OUTPUT/prepared, and stop");
+  if (!development)
+    data->add_flag("--preview", o.preview, "print which weights each component has, tensor by tensor, and stop");
   data->add_option("--output", o.output, "folder for the results");
 
   auto* model = app.add_option_group("Model and training");

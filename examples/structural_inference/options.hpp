@@ -28,6 +28,7 @@ struct options {
   std::uint64_t training_seed = 1;
   std::uint64_t data_seed = 1;  // that of training unless given
   bool prepare = false;         // stop before training
+  bool preview = false;         // stop once components are known
   std::size_t snapshots = 0;    // weights kept in OUTPUT/snapshots while training
 
   std::string sampler = "leimkuhler_matthews";

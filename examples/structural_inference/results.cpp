@@ -164,7 +164,7 @@ struct token_rows {
 token_rows rows_of_tokens(prepared_data const& data) {
   std::vector<std::string> texts;
   for (std::size_t t = 0; data.pieces_are_text && t != data.vocabulary; ++t)
-    texts.push_back(static_cast<susc::token>(t) == data.bos ? "" : data.piece(static_cast<susc::token>(t)));
+    texts.push_back(text_of_token(data, static_cast<susc::token>(t)));
   token_rows rows;
   std::size_t number = 0;
   for (auto const& probe : data.probes) {
@@ -211,8 +211,7 @@ json top_tokens(xt::xtensor<double, 2> const& scores, prepared_data const& data,
     auto const sequence = data.probes[p].batch.sequence(s);
     auto const text = [&](std::size_t begin, std::size_t end) {
       std::string all;
-      for (std::size_t i = begin; i < std::min(end, sequence.size()); ++i)
-        if (sequence[i] != data.bos) all += data.piece(sequence[i]);
+      for (std::size_t i = begin; i < std::min(end, sequence.size()); ++i) all += text_of_token(data, sequence[i]);
       return all;
     };
     return json{{"row", row},

@@ -46,10 +46,10 @@ std::vector<chosen_localization> choose_localization(options const& o, std::vect
                                                      trained_model const& trained, prepared_data const& data,
                                                      std::atomic<bool> const* stop);
 
-/// What was chosen, and E[φ] of the pilot run's chains at it, on standard output.
 /// What the results say of how they were made.
 nlohmann::json settings_of(options const& o, trained_model const& trained);
 
+/// What was chosen, and E[φ] of the pilot run's chains at it, on standard output.
 void print_localization(std::vector<chosen_localization> const& chosen, double target);
 
 /// What `sample` with these arguments will take.

@@ -9,18 +9,16 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "../network.hpp"
 #include "data.hpp"
 #include "options.hpp"
 #include "susc/data/repeats.hpp"
 #include "susc/io/run_directory.hpp"
 #include "susc/models/head_scores.hpp"
-#include "susc/models/pretrained_file.hpp"
-#include "susc/models/pretrained_transformer.hpp"
 #include "susc/models/transformer.hpp"
 #include "susc/models/transformer_file.hpp"
 #include "susc/models/transformer_init.hpp"
@@ -33,30 +31,12 @@ namespace structural_inference {
 
 using weights = susc::aligned_vector<float>;
 
-/// One trained here or of TransformerLens's names, or a pretrained one of Hugging Face's.
-using network = std::variant<susc::dynamic_transformer, susc::pretrained_transformer<float>>;
-
 struct trained_model {
   network model;
   weights w;
   nlohmann::json training;         // settings, or where the weights are from
   std::size_t trained_tokens = 0;  // by this process
 };
-
-struct model_shape {
-  std::size_t vocabulary = 0, context = 0, layers = 0, heads = 0;
-};
-inline model_shape shape_of(network const& model) {
-  return std::visit(
-      [](auto const& m) {
-        auto const c = m.config();
-        return model_shape{c.vocabulary, c.context, c.layers, c.heads};
-      },
-      model);
-}
-inline std::size_t parameter_count(network const& model) {
-  return std::visit([](auto const& m) { return m.parameter_count(); }, model);
-}
 
 inline susc::transformer_config configuration(options const& o, prepared_data const& data) {
   return {.vocabulary = data.vocabulary,
@@ -79,14 +59,8 @@ inline void check_memory(susc::transformer_config const& config) {
 
 /// Those asked for, or every head; throws susc::error unless the model has them, and each is given once.
 inline std::vector<std::string> components_of(options const& o, network const& model) {
-  auto const known = std::visit([](auto const& m) { return m.components(); }, model);
-  if (o.components.empty()) {
-    model_shape const shape = shape_of(model);
-    std::vector<std::string> heads;
-    for (std::size_t l = 0; l != shape.layers; ++l)
-      for (std::size_t h = 0; h != shape.heads; ++h) heads.push_back(susc::head_name(l, h));
-    return heads;
-  }
+  if (o.components.empty()) return heads_of(model);
+  auto const known = known_components(model);
   for (std::string const& name : o.components) {
     susc::find_component(known, name);
     susc::require(std::count(o.components.begin(), o.components.end(), name) == 1, "component '", name,
@@ -217,29 +191,17 @@ inline trained_model train(options const& o, prepared_data const& data, std::ato
 }
 
 inline trained_model load(options const& o) {
-  auto const say = [&](network const& model) {
-    model_shape const c = shape_of(model);
-    std::cout << "Model: " << o.model << ", " << c.layers << " layers of " << c.heads << " heads, context " << c.context
-              << ", vocabulary " << c.vocabulary << "; " << parameter_count(model) << " parameters" << std::endl;
-  };
+  auto loaded = load_network(o.model, o.activation);
+  model_shape const c = shape_of(loaded.model);
+  std::cout << "Model: " << o.model << ", " << c.layers << " layers of " << c.heads << " heads, context " << c.context
+            << ", vocabulary " << c.vocabulary << "; " << parameter_count(loaded.model) << " parameters" << std::endl;
   nlohmann::json training{{"file", o.model}};
-  std::error_code unreadable;  // said where it is read
-  if (std::filesystem::is_directory(o.model, unreadable)) {
-    susc::require(o.activation.empty(), "--activation is for a file; that of a folder is in its config.json");
-    auto loaded = susc::load_pretrained<float>(o.model);
-    network model{susc::pretrained_transformer<float>(loaded.config)};
-    say(model);
-    return {std::move(model), std::move(loaded.weights), training};
-  }
-  auto loaded = susc::load_transformer<float>(o.model, o.activation);
-  network model{susc::dynamic_transformer(loaded.config)};
-  say(model);
   // Of weights that this program trained it is known after how many steps they were saved.
   auto const described = nlohmann::json::parse(loaded.metadata["training"], nullptr, false);
   for (char const* name : {"steps", "snapshot_after"})
     if (described.is_object() && described.contains(name) && described[name].is_number_unsigned())
       training["steps"] = described[name];
-  return {std::move(model), std::move(loaded.weights), training};
+  return {std::move(loaded.model), std::move(loaded.weights), training};
 }
 
 /// losses (examples,) in nats.

@@ -13,9 +13,12 @@ namespace {
 using nlohmann::json;
 using texts = std::vector<std::string>;
 
-texts read(json const& file) {
+susc::token_texts read_all(json const& file) {
   temporary_folder const folder;
   return susc::read_token_texts(folder.file("tokenizer.json", file.dump()));
+}
+texts read(json const& file) {
+  return read_all(file).text;
 }
 
 std::string utf8(unsigned character) {
@@ -62,6 +65,20 @@ TEST_CASE("token texts: words of GPT-2's vocabulary, tokens that were added, ids
   CHECK(found[5] == "<|end|>");
   CHECK(found[449] == "\u0120as it is");
   CHECK(found[300].empty());
+}
+
+TEST_CASE("token texts: which tokens stand for no text") {
+  json file{{"model", {{"vocab", {{"<s>", 1}, {"a", 2}, {"<unk>", 0}}}}},
+            {"added_tokens",
+             {{{"id", 3}, {"content", "  "}, {"special", false}},
+              {{"id", 5}, {"content", "<pad>"}, {"special", true}},
+              {{"id", 1}, {"content", "<s>"}, {"special", true}},
+              {{"id", 6}, {"content", "b"}}}}};
+  auto const found = read_all(file);
+  CHECK(found.special == std::vector<std::size_t>{1, 5});
+  CHECK(found.text == texts{"<unk>", "<s>", "a", "  ", "", "<pad>", "b"});
+  file.erase("added_tokens");
+  CHECK(read_all(file).special.empty());
 }
 
 TEST_CASE("token texts: pieces with U+2581 and bytes, as an object or as a list with scores") {

@@ -277,7 +277,7 @@ class BadInput(unittest.TestCase):
 
     def test_calibrate(self):
         self.all_refused("calibrate", [], [
-            ([], "--model FILE.safetensors is missing"),
+            ([], "--model FILE_OR_FOLDER is missing"),
             (["--model", MODEL], "--pretraining FILE.npy is missing"),
         ])  # fmt: skip
         self.all_refused("calibrate", CALIBRATED, [
@@ -312,7 +312,7 @@ class BadInput(unittest.TestCase):
             (["--output", "results", "--component", "l7h9"], "l7h9"),
             (["--model", "missing"], "missing", "No such file"),
             (["--model", "a_file"], "a_file"),
-            (["--model", FIXTURES], FIXTURES, "not a regular file"),
+            (["--model", FIXTURES], f"{FIXTURES}/config.json", "No such file"),
             (["--pretraining", "missing.npy"], "missing.npy", "No such file"),
             (["--pretraining", FIXTURES], FIXTURES, "not a regular file"),
         ])  # fmt: skip

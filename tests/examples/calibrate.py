@@ -119,6 +119,21 @@ class Good(TestCase):
         self.assertIsNone(found["recommended"])
         self.assertIn("No setting keeps every rule", screen)
 
+    def test_pretrained(self):
+        """Folders of Hugging Face's; all weights against a head's, or a group's key and value."""
+        for family in "gpt2", "gpt_neox", "llama":
+            with self.subTest(family):
+                given = ["--model", FIXTURES / family, "--pretraining", FIXTURES / family / "tokens.npy", *TINY[4:],
+                         "--n-beta", "10"]  # fmt: skip
+                screen, found = self.succeeds(*given)
+                settings = found["settings"]
+                self.assertEqual(settings["parameters"], settings["all_parameters"])
+                self.assertIn(f"{settings['parameters']} parameters; component full", screen)
+                self.assertGreater(settings["scale"], 1)
+                self.assertTrue(all(math.isfinite(row["llc"]) for row in found["results"]))
+        _, found = self.succeeds(*given, "--component", "l0kv1")
+        self.assertLess(found["settings"]["parameters"], settings["parameters"] / 10)
+
     def test_help(self):
         done = self.run_program("--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -377,7 +377,7 @@ class TrainedElsewhere(TestCase):
         texts = ["\u0120the", "\u010a", "a", "b", "7", "\u0120(", "\u0120cat", "s", "."]
         tokenizer.write_text(json.dumps({"model": {"type": "BPE", "vocab": {text: i for i, text in enumerate(texts)}},
                                          "decoder": {"type": "ByteLevel"},
-                                         "added_tokens": [{"id": 9, "content": "<|end|>"}]}))  # fmt: skip
+                                         "added_tokens": [{"id": 9, "content": "<|end|>", "special": True}]}))  # fmt: skip
         for family, heads in [("gpt2", 4), ("gpt_neox", 4), ("llama", 8)]:
             with self.subTest(family):
                 folder, results = FIXTURES / family, self.folder / family
@@ -398,8 +398,20 @@ class TrainedElsewhere(TestCase):
                     for token in mode["highest"]:
                         self.assertEqual(token["token"], known[rows[columns * token["row"] + 3]])
                 self.assertFalse((results / "tokenizer.model").exists())
-        self.succeeds("--model", FIXTURES / "llama", "--pretraining", tokens, "--probe", f"a={tokens}", "--components",
-                      "l0kv1,l0h2+l1h3,l1mlp", "--output", "parts", *SAMPLING)  # fmt: skip
+                if family == "gpt2":  # whose sequences are known below; the first token of all is a common "a"
+                    classes = summary["token_patterns"]["full"]["classes"]
+                    (_, columns), patterns = read_npy(results / "token_patterns.npy")
+                    for row, text, expected in [(8, "a", {"word start"}), (9, "<|end|>", set()),
+                                                (13, "a", {"word part", "word end"})]:  # fmt: skip
+                        self.assertEqual(known[rows[4 * row + 3]], text)
+                        self.assertEqual({c for c, has in zip(classes, patterns[columns * row:][:columns]) if has}, expected)
+        parts = ["--model", FIXTURES / "llama", "--pretraining", tokens, "--probe", f"a={tokens}", "--components",
+                 "l0kv1,l0h2+l1h3,l1mlp", "--output", "parts", *SAMPLING]  # fmt: skip
+        preview = self.succeeds(*parts, "--preview")
+        self.assertEqual(re.findall(r"^(\S+): \d+ of 2016 weights", preview, re.M), ["l0kv1", "l0h2+l1h3", "l1mlp"])
+        self.assertIn("model.layers.1.mlp.down_proj.weight (8, 10) [:, :] 80", preview)
+        self.assertFalse((self.folder / "parts").exists())
+        self.succeeds(*parts)
         self.check_results(self.folder / "parts", components=3, probes=1, tokens=15, texts=False)
 
     def test_two_probes_of_other_lengths(self):

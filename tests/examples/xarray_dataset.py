@@ -91,6 +91,8 @@ class Results(unittest.TestCase):
             np.testing.assert_allclose(one.observable_trace.mean(), found["mean_observable"], rtol=1e-4)
             llc = summary["settings"]["n_beta"] * one.loss_trace.mean()
             np.testing.assert_allclose(llc, found["llc"], rtol=1e-4)
+        for variable in "localization", "step_size":
+            np.testing.assert_allclose(float(here[f"{variable}_all_weights"]), summary["all_weights"][variable], rtol=1e-4)
         self.assertFalse(dataset.diverged.values.any())
         np.testing.assert_allclose(here.prefix_matching, [h["prefix_matching"] for h in summary["heads"]], rtol=1e-4)
         settings = dataset.attrs

@@ -63,10 +63,15 @@ inline std::string text_of_piece(std::string piece) {
 }
 }  // namespace detail
 
-/// What each token of a tokenizer.json stands for, by id: (vocabulary,) texts, UTF-8 or a part of it; empty where the
-/// file has no token. Knows byte-level BPE (GPT-2, Pythia, Llama 3), and pieces with U+2581 for spaces and <0xNN> for
-/// bytes (Llama 2). Throws susc::error on a file that is no tokenizer.json, or has two texts for an id.
-inline std::vector<std::string> read_token_texts(std::filesystem::path const& path) {
+/// What the tokens of a tokenizer stand for.
+struct token_texts {
+  std::vector<std::string> text;     ///< (vocabulary,), UTF-8 or a part of it; empty where there is no token
+  std::vector<std::size_t> special;  ///< ids, ascending, of tokens of no text: "<|endoftext|>", say, is but their name
+};
+
+/// Reads a tokenizer.json. Knows byte-level BPE (GPT-2, Pythia, Llama 3), and pieces with U+2581 for spaces and <0xNN>
+/// for bytes (Llama 2). Throws susc::error on a file that is no tokenizer.json, or has two texts for an id.
+inline token_texts read_token_texts(std::filesystem::path const& path) {
   nlohmann::json const file = read_json_object(path);
   std::string const where = "file '" + path.string() + "': ";
   require(file.contains("model") && file["model"].is_object() && file["model"].contains("vocab"), where,
@@ -75,7 +80,7 @@ inline std::vector<std::string> read_token_texts(std::filesystem::path const& pa
   bool const byte_level = (file.contains("decoder") && detail::writes_bytes_as_characters(file["decoder"])) ||
                           (file.contains("pre_tokenizer") && detail::writes_bytes_as_characters(file["pre_tokenizer"]));
   std::vector<std::string> texts;
-  std::vector<char> seen;
+  std::vector<char> seen, special;
   constexpr std::size_t most = std::size_t{1} << 24;
   constexpr auto replace = nlohmann::json::error_handler_t::replace;
   auto const add = [&](nlohmann::json const& id, std::string text, bool again) {
@@ -83,10 +88,11 @@ inline std::vector<std::string> read_token_texts(std::filesystem::path const& pa
             nlohmann::json(text).dump(-1, ' ', true, replace), " is ", id.dump(), ", wanted a whole number below ",
             most);
     std::size_t const i = id.get<std::size_t>();
-    if (i >= texts.size()) texts.resize(i + 1), seen.resize(i + 1);
+    if (i >= texts.size()) texts.resize(i + 1), seen.resize(i + 1), special.resize(i + 1);
     require(!seen[i] || again, where, "two tokens have id ", i);
     texts[i] = std::move(text);
     seen[i] = true;
+    return i;
   };
   auto const text_of = [&](nlohmann::json const& piece) {
     require(piece.is_string(), where, "a token is ", piece.dump(), ", wanted a text");
@@ -108,10 +114,14 @@ inline std::vector<std::string> read_token_texts(std::filesystem::path const& pa
       require(token.is_object() && token.contains("id") && token.contains("content") && token["content"].is_string(),
               where, "an added token is ", token.dump(), ", wanted its 'id' and 'content'");
       auto content = token["content"].get<std::string>();  // not written as characters for bytes
-      add(token["id"], byte_level ? content : detail::text_of_piece(std::move(content)), true);
+      std::size_t const id = add(token["id"], byte_level ? content : detail::text_of_piece(std::move(content)), true);
+      special[id] = token.contains("special") && token["special"] == true;
     }
   require(!texts.empty(), where, "has no tokens");
-  return texts;
+  token_texts found{std::move(texts), {}};
+  for (std::size_t id = 0; id != special.size(); ++id)
+    if (special[id]) found.special.push_back(id);
+  return found;
 }
 
 }  // namespace susc

@@ -1,10 +1,11 @@
-#include "susc/models/pretrained_preview.hpp"
+#include "susc/models/component_preview.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
+#include "configurations.hpp"
 #include "pretrained_configurations.hpp"
 
 namespace {
@@ -33,11 +34,42 @@ TEST_CASE("preview: a head of each family, and a union") {
         "  model.layers.0.self_attn.v_proj.weight (8, 12) [4:8, :] 48\n");
 }
 
+TEST_CASE("preview: tensors of TransformerLens's names, in which heads lie beside each other") {
+  susc::transformer_layout const layout{
+      {.vocabulary = 11, .context = 7, .width = 8, .layers = 2, .heads = 4, .mlp_width = 12}};
+  auto const known = susc::transformer_components(layout);
+  CHECK(susc::preview(layout, susc::find_component(known, "l1h0+l1h2+l1h3")) ==
+        "l1h0+l1h2+l1h3: 210 of 1323 weights, in 7 tensors\n"
+        "  blocks.1.attn.W_Q (4, 8, 2) [0:1, :, :] + [2:4, :, :] 48\n"
+        "  blocks.1.attn.b_Q (4, 2) [0:1, :] + [2:4, :] 6\n"
+        "  blocks.1.attn.W_K (4, 8, 2) [0:1, :, :] + [2:4, :, :] 48\n"
+        "  blocks.1.attn.b_K (4, 2) [0:1, :] + [2:4, :] 6\n"
+        "  blocks.1.attn.W_V (4, 8, 2) [0:1, :, :] + [2:4, :, :] 48\n"
+        "  blocks.1.attn.b_V (4, 2) [0:1, :] + [2:4, :] 6\n"
+        "  blocks.1.attn.W_O (4, 2, 8) [0:1, :, :] + [2:4, :, :] 48\n");
+  CHECK(
+      susc::preview(layout, susc::find_component(known, "l0attn")).find("blocks.0.attn.W_O (4, 2, 8) [:, :, :] 64\n") !=
+      std::string::npos);
+  // A part of one head: the last of row 6 and the first of row 7 of its W_Q.
+  std::size_t const at = layout.head(1, 2).begin + 6 * 2 + 1;
+  CHECK(susc::selected_parameters(layout, {"some", {{at, at + 2}}}).at(0).slice == "[2:3, 7:8, 0:1] + [2:3, 6:7, 1:2]");
+}
+
 TEST_CASE("preview: counts of every component sum to its size") {
   for (auto const& kind : pretrained_configurations()) {
     CAPTURE(kind.name);
     susc::pretrained_layout const layout(kind.config);
     for (auto const& c : components_to_try(layout)) {
+      CAPTURE(c.name());
+      std::size_t count = 0;
+      for (auto const& p : susc::selected_parameters(layout, c)) count += p.count;
+      CHECK(count == c.size());
+    }
+  }
+  for (auto const& kind : configurations()) {
+    CAPTURE(kind.name);
+    susc::transformer_layout const layout{kind.config};
+    for (auto const& c : susc::transformer_components(layout)) {
       CAPTURE(c.name());
       std::size_t count = 0;
       for (auto const& p : susc::selected_parameters(layout, c)) count += p.count;
