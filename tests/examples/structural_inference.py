@@ -385,6 +385,8 @@ class TrainedElsewhere(TestCase):
                 output = self.succeeds("--model", folder, "--pretraining", tokens, "--probe", f"a={tokens}", "--tokenizer",
                                        tokenizer, "--output", results, "--evaluation-tokens", "15", *SAMPLING)  # fmt: skip
                 self.assertIn(f"2 layers of {heads // 2} heads, context 7, vocabulary 11", output)
+                # Neither operations nor working memory are counted of these.
+                self.assertRegex(output, r"Sampling: \d+ chains, at least \d+ MB, about [\d.]+ s on")
                 summary = self.check_results(results, components=heads, probes=1, tokens=15)
                 _, expected = read_safetensors(folder / "gradients.safetensors")
                 _, losses = read_npy(results / "token_losses.npy")
