@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
@@ -198,6 +199,11 @@ TEST_CASE("what is chosen does not depend on threads, other components or the se
   auto const seeded = susc::choose_localization(model, g.center, data, options, {.target = .06});
   CHECK(one[0].settings.posterior == seeded[0].settings.posterior);
   CHECK(one[0].observable.value == seeded[0].observable.value);
+  std::atomic<bool> const stop = true;
+  options.stop = &stop;
+  CHECK_THROWS_WITH_AS(susc::choose_localization(model, g.center, data, options, {.target = .06}),
+                       "interrupted in the pilot run, of which nothing is kept; chains that are kept are as they were",
+                       susc::interrupted);
   CHECK_FALSE(std::filesystem::exists(options.run_directory));
 }
 

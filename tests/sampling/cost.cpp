@@ -175,8 +175,9 @@ TEST_CASE("estimate_cost: a request to stop ends the pilot") {
   setting s;
   std::atomic<bool> const stop = true;
   s.options.stop = &stop;
-  CHECK_THROWS_AS(susc::estimate_cost(counting{}, s.center, s.data, s.probes, s.options, susc::sequential{}),
-                  susc::interrupted);
+  CHECK_THROWS_WITH_AS(susc::estimate_cost(counting{}, s.center, s.data, s.probes, s.options, susc::sequential{}),
+                       "interrupted in the trial before the run; chains that are kept are as they were",
+                       susc::interrupted);
 }
 
 TEST_CASE("estimate_cost: leaves options and run as they are") {

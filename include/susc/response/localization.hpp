@@ -154,7 +154,14 @@ std::vector<chosen_localization<S>> choose_localization(
         trial.push_back({plan[i].moving, at(i, searches[i].next())});
       }
     if (open.empty()) break;
-    auto const chains = run_chains(model, center, data, {}, trial, options, loss_trace{}, run);
+    auto const chains = [&] {
+      try {
+        return run_chains(model, center, data, {}, trial, options, loss_trace{}, run);
+      } catch (interrupted const&) {
+        throw interrupted(
+            "interrupted in the pilot run, of which nothing is kept; chains that are kept are as they were");
+      }
+    }();
     for (std::size_t t = 0; t != open.size(); ++t) {
       auto const diagnosed = diagnose(response_of(chains[t], options.thinning));
       searches[open[t]].add(diagnosed.observable);

@@ -283,8 +283,12 @@ cost estimate_cost(M const& model, std::type_identity_t<std::span<detail::scalar
       measured[i] =
           detail::try_task(model, center, data, probes, plan[tried[trials[i]]], stopped_too, visitor, steps, chains);
   };
-  detail::run_tasks(
-      run, trials.size(), try_out, [&](std::size_t i, auto&& each) { each(measured[i]); }, options.stop);
+  try {
+    detail::run_tasks(
+        run, trials.size(), try_out, [&](std::size_t i, auto&& each) { each(measured[i]); }, options.stop);
+  } catch (interrupted const&) {
+    throw interrupted("interrupted in the trial before the run; chains that are kept are as they were");
+  }
   std::vector<detail::tried_task> mean(tried.size());
   for (std::size_t i = 0; i != counted; ++i) {
     auto& [seconds, visitor_bytes] = mean[trials[i]];
