@@ -270,6 +270,8 @@ def tables(runs, again):
             rows = []
             for name, run in zip(names, runs):
                 found = run["token_patterns"][how]
+                numbers["seeds"][name].setdefault("classes", {"names": classes})[how] = {
+                    key: found[key] for key in ("difference", "difference_error")}
                 for k in range(min(MODES, len(found["difference"][0]))):
                     rows.append([name, k + 1, *(f"{number(found['difference'][q][k])} ± "
                                                 f"{number(found['difference_error'][q][k])}" for q in range(len(classes)))])
@@ -293,6 +295,7 @@ def tables(runs, again):
     for name, run in zip(names, runs):
         loadings = dict(zip(run["components"], zip(*modes_of(run, "full")["loadings"][:MODES])))
         balance = {entry["component"]: entry for entry in run["sign_balance"]["full"]}
+        numbers["seeds"][name]["sign_balance"] = run["sign_balance"]["full"]
         for head in run["heads"]:
             if head["name"] in loadings:
                 rows.append([name, head["name"], number(head["prefix_matching"]), number(head["previous_token"]),
