@@ -162,15 +162,18 @@ def modes_of(run, how):
     return found["tokens"]
 
 
-def scores_of(run, how):
+def array(run, name, how, last=""):
     suffix = "" if how == run["centring"] else f"_{how}"
-    return np.load(run["folder"] / f"principal_components{suffix}_scores.npy")
+    return np.load(run["folder"] / f"{name}{suffix}{last}.npy")
 
 
 def susceptibilities(run, how):
     """(tokens, components): each token's."""
-    suffix = "" if how == run["centring"] else f"_{how}"
-    return np.load(run["folder"] / f"token_susceptibilities{suffix}.npy")
+    return array(run, "token_susceptibilities", how)
+
+
+def scores_of(run, how):
+    return array(run, "principal_components", how, "_scores")
 
 
 def centred(a):
@@ -196,6 +199,14 @@ def reliability(one, other, how):
     """Correlation over tokens of each component's susceptibilities in two samplings: the share of variance that is no noise."""
     a, b = (susceptibilities(run, how) for run in (one, other))
     return np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(a.T, b.T)])
+
+
+def errors_of_difference(one, other, name, how):
+    """The difference of two samplings in its standard errors: root mean square, and the share beyond 1.96."""
+    a, b = (array(run, name, how) for run in (one, other))
+    errors = [array(run, name, how, "_error") for run in (one, other)]
+    z = (a - b) / np.hypot(*errors)
+    return {"root_mean_square": float(np.sqrt(np.mean(z**2))), "beyond_1.96": float(np.mean(np.abs(z) > 1.96))}
 
 
 def shared_of(run):
@@ -328,6 +339,14 @@ def tables(runs, again):
     numbers["reliability"] = {how: reliability(runs[0], again, how).tolist() for how in ("full", "restricted")}
     rows = [[how, *(number(f(of)) for f in (min, np.mean, max))] for how, of in numbers["reliability"].items()]
     parts.append(table(["centring", "lowest", "mean", "highest"], rows))
+    parts.append("Difference between the two samplings in its standard errors: 1, and 5 %, if the errors are right.\n")
+    rows = []
+    numbers["errors"] = {}
+    for how in "full", "restricted":
+        for name, of in [("token_susceptibilities", "χ of tokens"), ("response_matrix", "χ of probes")]:
+            numbers["errors"].setdefault(how, {})[name] = found = errors_of_difference(runs[0], again, name, how)
+            rows.append([how, of, number(found["root_mean_square"]), number(100 * found["beyond_1.96"], 1)])
+    parts.append(table(["centring", "of", "root mean square", "% beyond 1.96"], rows))
 
     warnings = {name: run["warnings"] for name, run in zip([*names, f"{names[0]} again"], [*runs, again]) if run["warnings"]}
     numbers["warnings"] = warnings

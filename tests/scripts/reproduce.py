@@ -75,6 +75,13 @@ class Reproduce(unittest.TestCase):
             one, other = (np.load(out / f"seed-{name}/token_susceptibilities{suffix}.npy") for name in ("5", "5-again"))
             exact = [np.corrcoef(one[:, c], other[:, c])[0, 1] for c in range(len(phi))]
             np.testing.assert_allclose(numbers["reliability"][how], exact, rtol=1e-9)
+            for name in "token_susceptibilities", "response_matrix":
+                value, error = ([np.load(out / f"seed-{run}/{name}{suffix}{last}.npy") for run in ("5", "5-again")]
+                                for last in ("", "_error"))  # fmt: skip
+                z2 = (value[0] - value[1])**2 / (error[0]**2 + error[1]**2)
+                said = numbers["errors"][how][name]
+                self.assertAlmostEqual(said["root_mean_square"], z2.mean()**.5, places=9)
+                self.assertEqual(said["beyond_1.96"], np.sum(z2 > 1.96**2) / z2.size)
 
         found = {entry["seeds"]: entry for entry in numbers["agreement"] if entry["centring"] == "full"}
         self.assertEqual(list(found), ["5, 7", "5, sampled again"])
