@@ -131,8 +131,13 @@ class Good(TestCase):
                 self.assertIn(f"{settings['parameters']} parameters; component full", screen)
                 self.assertGreater(settings["scale"], 1)
                 self.assertTrue(all(math.isfinite(row["llc"]) for row in found["results"]))
+                _, head = self.succeeds(*given, "--component", "l0h1")  # all heads are of one size
+                self.assertEqual(head["settings"]["scale"], 1)
+                expected = settings["parameters"] / head["settings"]["parameters"]
+                self.assertAlmostEqual(settings["scale"], expected, delta=1e-4 * expected)
         _, found = self.succeeds(*given, "--component", "l0kv1")
         self.assertLess(found["settings"]["parameters"], settings["parameters"] / 10)
+        self.assertEqual(found["settings"]["parameters"], 108)
 
     def test_help(self):
         done = self.run_program("--help")
